@@ -1,0 +1,1 @@
+"""The console script `agentproxy`: one file a command, gathered in `cli.main`."""

@@ -1,0 +1,173 @@
+"""
+The event log: one event a line, as JSON or as text, buffered so that a call never waits for the disk.
+
+It takes keys and values as they are given: free text goes through `redact.Redactor` before it comes here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii as _quote
+from typing import Literal
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+LEVELS = ("debug", "info", "warn", "error")
+FLUSH_SECONDS = 0.1
+FLUSH_CHARACTERS = 65536
+
+_RANK = {level: rank for rank, level in enumerate(LEVELS)}
+_DEEPEST = 8
+_BARE = re.compile(r"[A-Za-z0-9_./:@%+,~-]+")
+_LITERALS = frozenset(("null", "true", "false"))
+
+
+class EventLog:
+    """
+    Writes events as lines of ASCII, each with ``time`` (RFC 3339, UTC, milliseconds), ``level``, ``event``, then its
+    own keys. Control characters are always escaped, so no value can end its line or begin another.
+
+    :ivar lost: lines that could not be formatted or written. Nothing is ever raised to who emits.
+
+    :param write: puts whole lines out at once (a buffered file must be flushed by it); may raise.
+    :param wall: seconds since 1970, as `time.time`.
+    :param level: the least of `LEVELS` that is written.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        *,
+        clock: IReactorTime,
+        wall: Callable[[], float],
+        level: str = "info",
+        format: Literal["json", "text"] = "json",
+    ) -> None:
+        self.lost = 0
+        self._write = write
+        self._clock = clock
+        self._wall = wall
+        self._floor = _RANK[level]
+        self._line = {"json": json_line, "text": text_line}[format]
+        self._lines: list[str] = []
+        self._waiting = 0
+        self._timer: IDelayedCall | None = None
+        self._closed = False
+        self._second = -1
+        self._stamp = ""
+
+    def enabled(self, level: str) -> bool:
+        """Whether events of this level are written: ask where making the keys costs something."""
+        return _RANK.get(level, self._floor) >= self._floor
+
+    def emit(self, event: str, level: str = "info", **keys: object) -> None:
+        """
+        Write an event, at most `FLUSH_SECONDS` from now.
+
+        :param event: a dotted name.
+        :param keys: JSON values, none of them named ``time``; anything else is replaced by a stand-in.
+        """
+        if _RANK.get(level, self._floor) < self._floor:
+            return
+        try:
+            line = self._line(self._now(), level, event, keys)
+        except Exception:
+            self.lost += 1
+            return
+        self._lines.append(line)
+        self._waiting += len(line)
+        if self._waiting >= FLUSH_CHARACTERS or self._closed:
+            self._put()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(FLUSH_SECONDS, self._due)
+
+    def flush(self) -> None:
+        """Write what waits, now."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self._put()
+
+    def close(self) -> None:
+        """Flush, and write every further line at once: for when the clock is about to stop."""
+        self._closed = True
+        self.flush()
+
+    def _due(self) -> None:
+        self._timer = None
+        self._put()
+
+    def _put(self) -> None:
+        lines, self._lines, self._waiting = self._lines, [], 0
+        if not lines:
+            return
+        try:
+            self._write("".join(lines))
+        except Exception:
+            self.lost += len(lines)
+
+    def _now(self) -> str:
+        second, millisecond = divmod(round(self._wall() * 1000), 1000)
+        if second != self._second:
+            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._stamp}.{millisecond:03d}Z"
+
+
+def json_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
+    """One event as a JSON object and a newline, all of it printable ASCII."""
+    head = f'{{"time":"{stamp}","level":{_quote(level)},"event":{_quote(event)}'
+    line = f"{head},{_json(keys)[1:]}\n" if keys else f"{head}}}\n"
+    return line if "\x7f" not in line else line.replace("\x7f", "\\u007f")
+
+
+def text_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
+    """One event as ``time level event key=value ...`` and a newline; what is not plain is quoted as JSON."""
+    words = [stamp, level, _word(event)]
+    words += [f"{key if key.isascii() and key.isidentifier() else _word(key)}={_word(of)}" for key, of in keys.items()]
+    return " ".join(words).replace("\x7f", "\\u007f") + "\n"
+
+
+def _word(value: object) -> str:
+    if isinstance(value, str):
+        return value if _BARE.fullmatch(value) and value not in _LITERALS else _quote(value)
+    if value is None:
+        return "null"
+    return _json(value)
+
+
+def _json(value: object) -> str:
+    try:
+        return _encode(value)
+    except (TypeError, ValueError, RecursionError):
+        return _encode(_plain(value, 0))
+
+
+def _plain(value: object, depth: int) -> object:
+    """What JSON can hold of a value that it can't hold as it is: odd keys, infinities, cycles."""
+    if depth > _DEEPEST:
+        return "..."
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, str) else str(_stand_in(key)): _plain(of, depth + 1) for key, of in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, float) and not -float("inf") < value < float("inf"):
+        return None
+    return value
+
+
+def _stand_in(value: object) -> object:
+    """What is shown of a value that isn't JSON: its type's name, for its repr may say too much."""
+    if isinstance(value, bytes | bytearray):
+        return value.decode("ascii", "backslashreplace")
+    if isinstance(value, int | float | None):
+        return str(value)
+    return f"<{type(value).__name__}>"
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=_stand_in).encode

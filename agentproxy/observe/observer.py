@@ -1,0 +1,156 @@
+"""
+What `relay` tells of its calls: passed on to the log and the metrics.
+
+It fails open: whatever goes wrong in here is counted and told once, and never reaches a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from agentproxy.call import Call, Close
+from agentproxy.errors import ProxyError
+from agentproxy.observe.log import EventLog
+from agentproxy.observe.metrics import Metrics
+from agentproxy.observe.redact import Redactor
+
+
+class Observer:
+    """
+    Told by `relay`, in the order in which things happen.
+
+    :ivar active: running calls by provider and protocol.
+    :ivar faults: how often observing itself failed.
+
+    :param clock: the one that `Call.started` is of.
+    """
+
+    def __init__(
+        self, log: EventLog, metrics: Metrics, clock: IReactorTime, *, redactor: Redactor | None = None
+    ) -> None:
+        self.active: dict[tuple[str, str], int] = {}
+        self.faults = 0
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._clean = (redactor or Redactor()).clean
+        self._running: set[Call] = set()
+
+    def call_started(self, call: Call) -> None:
+        """A call's head is read: event ``call.start``."""
+        if call in self._running:
+            return
+        self._running.add(call)
+        key = call.provider, call.protocol
+        self.active[key] = self.active.get(key, 0) + 1
+        self._safely(self._metrics.call_started, call)
+        self._safely(self._log_start, call)
+
+    def call_ended(self, call: Call) -> None:
+        """A call is over, its fields final: event ``call.end``. A call that isn't running is not told again."""
+        if call not in self._running:
+            return
+        self._running.remove(call)
+        self.active[call.provider, call.protocol] -= 1
+        seconds = self._clock.seconds() - call.started
+        self._safely(self._metrics.call_ended, call, seconds)
+        self._safely(self._log_end, call, seconds)
+
+    def progress(self, call: Call) -> None:
+        """A long call goes on: what moved since is counted."""
+        self._safely(self._metrics.progress, call)
+
+    def denied(self, call: Call | str, error: ProxyError) -> None:
+        """
+        The proxy refused a call: event ``call.denied``. It does not end the call, if one began.
+
+        :param call: the call, or where no head could be read the provider's name.
+        """
+        self._safely(self._metrics.denied, call if isinstance(call, str) else call.provider, error.code)
+        self._safely(self._log_denial, call, error)
+
+    def connect_phase(self, provider: str, phase: str, seconds: float) -> None:
+        """A phase of reaching upstream took so long."""
+        self._safely(self._metrics.connect_phase, provider, phase, seconds)
+
+    def upstream_error(self, provider: str, phase: str) -> None:
+        """Upstream failed a call in this phase."""
+        self._safely(self._metrics.upstream_error, provider, phase)
+
+    def event(self, name: str, level: str = "info", **keys: object) -> None:
+        """Any other event; the keys carry no header value, body or credential."""
+        try:
+            self._log.emit(name, level, **keys)
+        except Exception as error:
+            self._failed(error)
+
+    def _log_start(self, call: Call) -> None:
+        if self._log.enabled("info"):
+            self._log.emit(
+                "call.start",
+                id=call.id,
+                provider=call.provider,
+                protocol=call.protocol,
+                method=call.method,
+                path=self._clean(call.path),
+            )
+
+    def _log_end(self, call: Call, seconds: float) -> None:
+        if not self._log.enabled("info"):
+            return
+        websocket = call.protocol == "websocket"
+        self._log.emit(
+            "call.end",
+            id=call.id,
+            provider=call.provider,
+            protocol=call.protocol,
+            method=call.method,
+            path=self._clean(call.path),
+            status=call.status,
+            bytes_in=call.bytes_in,
+            bytes_out=call.bytes_out,
+            frames_in=call.frames_in if websocket else None,
+            frames_out=call.frames_out if websocket else None,
+            duration_s=round(seconds, 6),
+            close=None if call.close is None else self._close(call.close),
+            error=call.error,
+            phase=call.phase,
+        )
+
+    def _log_denial(self, call: Call | str, error: ProxyError) -> None:
+        if isinstance(call, str):
+            self._log.emit("call.denied", "warn", provider=call, status=error.status, code=error.code)
+            return
+        self._log.emit(
+            "call.denied",
+            "warn",
+            id=call.id,
+            provider=call.provider,
+            protocol=call.protocol,
+            method=call.method,
+            path=self._clean(call.path),
+            status=error.status,
+            code=error.code,
+        )
+
+    def _close(self, close: Close) -> dict[str, object]:
+        reason = close.reason and self._clean(close.reason)
+        return {"side": close.side, "code": close.code, "reason": reason, "clean": close.clean}
+
+    def _safely(self, tell: Callable[..., object], *args: object) -> None:
+        try:
+            tell(*args)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self.faults += 1
+        if self.faults > 1:
+            return
+        try:
+            self._log.emit("observe.fault", "error", error=type(error).__name__, message=self._clean(str(error)))
+        except Exception:
+            # The log itself is what failed: the count is all that is left to say so.
+            return

@@ -1,0 +1,172 @@
+"""What an HTTP call and a WebSocket call share: beginning, refusal, failure, and an end that is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from agentproxy.call import Call
+from agentproxy.errors import InternalError, ProxyError
+from agentproxy.relay import reply
+from agentproxy.relay.answer import Answer, down_fields
+from agentproxy.relay.port import Port
+from agentproxy.upstream.response import Response
+from agentproxy.wire.head import RequestHead, ResponseHead
+
+PHASES = frozenset({"connect", "tunnel", "tls", "handshake", "first_byte"})
+"""Those that the metrics of upstream errors tell apart."""
+
+
+class Client(Interface):
+    """The client's connection, as an exchange sees it."""
+
+    transport: Any
+
+    @property
+    def websocket_factory(self) -> Any:
+        """The port's Autobahn factory."""
+
+    def handed_over(self) -> None:
+        """The transport has another reader now."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Told by hand once that reader's connection is gone."""
+
+    def exchange_ended(self, keep_alive: bool) -> None:
+        """The exchange is over; the connection lives on, or is closed."""
+
+    def pause(self) -> None:
+        """Stop reading from the client."""
+
+    def resume(self) -> None:
+        """Read from it again."""
+
+
+class Exchange:
+    """
+    One call on a client's connection.
+
+    :ivar wants_bytes: whether bytes that come now are this call's; else they are the next one's.
+    """
+
+    protocol = "http"
+
+    def __init__(self, port: Port, client: Client, head: RequestHead) -> None:
+        self.port = port
+        self.client = client
+        self.head = head
+        self.wants_bytes = False
+        self.answer: Answer | None = None
+        self._over = False
+        path = head.path.decode("latin-1")
+        self.call = Call(
+            port.request_id(head),
+            port.provider.name,
+            self.protocol,
+            head.method.decode("ascii"),
+            path,
+            port.clock.seconds(),
+        )
+        port.observer.call_started(self.call)
+
+    def start(self, data: bytes) -> bytes:
+        """
+        Begin, given what came behind the head.
+
+        :returns: what of it is the next request's.
+        """
+        raise NotImplementedError
+
+    def received(self, data: bytes) -> bytes:
+        """More bytes from the client, while `wants_bytes`; returns what is the next request's."""
+        raise NotImplementedError
+
+    def client_lost(self) -> None:
+        """The client has gone away: free upstream and end."""
+        raise NotImplementedError
+
+    def drain(self) -> None:
+        """The service is shutting down: end when it fits. An HTTP response goes on."""
+
+    def close_now(self) -> None:
+        """The drain is over: end at once."""
+        self.client.transport.abortConnection()
+
+    def progress(self) -> None:
+        """Tell what moved so far."""
+        self.port.observer.progress(self.call)
+
+    def judge(self, *, upgrade: bool) -> Mapping[str, str] | None:
+        """Ask the gate; ``None`` where the call was refused, and answered."""
+        try:
+            return self.port.gate.judge(self.head, upgrade=upgrade)
+        except ProxyError as error:
+            self.deny(error)
+            return None
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx response on (RFC 9110, 15.2: not to HTTP/1.0)."""
+        if self.head.minor == 1 and not self._over:
+            fields = down_fields(head, self.port, self.call.id)
+            self.client.transport.write(reply.head(head.status, head.reason, fields))
+
+    def relay(self, response: Response, *, keep_alive: bool) -> None:
+        """Pass upstream's response on."""
+        self.answer = Answer(
+            self.port,
+            self.head,
+            self.call,
+            self.client.transport,
+            keep_alive=keep_alive,
+            ended=self._answered,
+        )
+        self.answer.begin(response)
+
+    def _answered(self, complete: bool) -> None:
+        answer = self.answer
+        self.finish(complete and answer is not None and answer.keep_alive)
+
+    def deny(self, error: ProxyError) -> None:
+        """The gate, or a limit, said no."""
+        self.port.observer.denied(self.call, error)
+        self.reply_error(error)
+
+    def failed(self, failure: Failure) -> None:
+        """Upstream could not be asked, or gave no answer."""
+        if self._over:
+            return
+        error = failure.value
+        if not isinstance(error, ProxyError):
+            self.port.observer.event(
+                "call.fault", "error", id=self.call.id, fault=type(error).__name__, traceback=failure.getTraceback()
+            )
+            error = InternalError("agentproxy made a mistake; its log has the details under this request id.")
+        if error.phase is not None:
+            self.call.phase = error.phase
+        if error.phase in PHASES:
+            self.port.observer.upstream_error(self.call.provider, error.phase)
+        self.reply_error(error)
+
+    def reply_error(self, error: ProxyError) -> None:
+        """Answer with an error of the proxy's own, and end."""
+        self.call.status = error.status
+        self.call.error = error.code
+        keep_alive = self.head.keep_alive and not self.wants_bytes and error.status not in (400, 408, 503)
+        fields = reply.connection_fields(self.head.minor, keep_alive)
+        without_body = self.head.method == b"HEAD"
+        kind = self.port.provider.kind
+        data = reply.error_reply(error, kind, self.call.id, fields, without_body=without_body)
+        self.client.transport.write(data)
+        self.finish(keep_alive)
+
+    def finish(self, keep_alive: bool) -> None:
+        """Tell the end, once, and let the connection go on or close."""
+        if self._over:
+            return
+        self._over = True
+        self.port.observer.call_ended(self.call)
+        self.client.exchange_ended(keep_alive and not self.wants_bytes and not self.port.gate.draining)

@@ -1,0 +1,77 @@
+"""A listening port that waits when file descriptors run out, instead of turning clients away or spinning."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import address, tcp
+from twisted.internet.protocol import ServerFactory
+
+PAUSE = 0.25
+"""Seconds until accepting is tried again."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_ACCEPTS = 64
+
+
+class PausingPort(tcp.Port):
+    """
+    A TCP port whose clients stay in the kernel's queue while there is no descriptor for them.
+
+    :param exhausted: told, once a shortage, that accepting pauses.
+    """
+
+    def __init__(
+        self, port: int, factory: ServerFactory, interface: str, reactor: Any, exhausted: Callable[[], object]
+    ) -> None:
+        super().__init__(port, factory, 511, interface, reactor)
+        self._exhausted = exhausted
+        self._short = False
+
+    def doRead(self) -> None:
+        """Accept what waits, up to a bound, so that running calls have their turn."""
+        for _ in range(_ACCEPTS):
+            try:
+                connection, peer = self.socket.accept()
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._wait()
+                return
+            self._short = False
+            self._serve(connection, peer)
+
+    def _serve(self, connection: Any, peer: tuple[Any, ...]) -> None:
+        kind = address.IPv6Address if len(peer) == 4 else address.IPv4Address
+        protocol = self.factory.buildProtocol(kind("TCP", *peer))
+        if protocol is None:
+            connection.close()
+            return
+        number = self.sessionno
+        self.sessionno = number + 1
+        protocol.makeConnection(self.transport(connection, protocol, peer, self, number, self.reactor))
+
+    def _wait(self) -> None:
+        if not self._short:
+            self._short = True
+            self._exhausted()
+        self.stopReading()
+        self.reactor.callLater(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if self.connected and not self.disconnecting:
+            self.startReading()
+
+
+def listen(
+    reactor: Any, port: int, factory: ServerFactory, interface: str, exhausted: Callable[[], object]
+) -> PausingPort:
+    """
+    Listen on TCP.
+
+    :raises twisted.internet.error.CannotListenError: the port is taken, or not ours to take.
+    """
+    listening = PausingPort(port, factory, interface, reactor, exhausted)
+    listening.startListening()
+    return listening

@@ -1,0 +1,269 @@
+"""
+The provider port's own protocol: request heads read strictly, one exchange at a time, pipelined ones in order.
+
+Connections are kept alive between exchanges; a WebSocket's transport is handed over and never comes back.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
+
+from agentproxy.call import Call
+from agentproxy.errors import ProxyError, RequestTimeout
+from agentproxy.relay import reply
+from agentproxy.relay.exchange import Exchange
+from agentproxy.relay.http import HttpExchange
+from agentproxy.relay.port import Port
+from agentproxy.relay.websocket import ServerFactory as WebSocketFactory
+from agentproxy.relay.websocket import WebSocketExchange, asks_for_upgrade
+from agentproxy.timers import IdleTimer
+from agentproxy.wire.head import RequestHead
+from agentproxy.wire.parse import RequestHeads
+
+LINGER = 2.0
+"""Seconds in which a client whose request was cut short may read the answer before the connection is dropped."""
+
+
+class PortProtocol(Protocol):
+    """One client's connection to a provider port."""
+
+    transport: Any
+
+    def __init__(self, factory: PortFactory) -> None:
+        self._factory = factory
+        self._port = factory.port
+        self._heads = RequestHeads(self._port.limits.header_bytes)
+        self._exchange: Exchange | None = None
+        self._queued = b""
+        self._pumping = False
+        self._paused = False
+        self._closing = False
+        self._lost = False
+        self._timer: Any = None
+        self._idle: IdleTimer | None = None
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        transport.setTcpNoDelay(True)
+        transport.bufferSize = self._port.limits.buffer_bytes
+        self._factory.connections.add(self)
+        self._wait()
+
+    @property
+    def websocket_factory(self) -> WebSocketFactory:
+        """The port's Autobahn factory."""
+        return self._factory.websockets
+
+    def dataReceived(self, data: bytes) -> None:
+        exchange = self._exchange
+        if self._closing:
+            # What a client still sends behind an answer that ends its connection is read and thrown away.
+            return
+        if exchange is not None and exchange.wants_bytes:
+            data = exchange.received(data)
+            if not data:
+                return
+        self._queued = self._queued + data if self._queued else data
+        if self._exchange is None:
+            self._pump()
+        elif len(self._queued) > self._port.limits.header_bytes and self._exchange is exchange:
+            self.pause()
+
+    def _pump(self) -> None:
+        """Begin the requests that wait, one after the other."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._queued and self._exchange is None and not self._closing:
+                data, self._queued = self._queued, b""
+                self._head_bytes(data)
+        finally:
+            self._pumping = False
+
+    def _head_bytes(self, data: bytes) -> None:
+        try:
+            got = self._heads.feed(data)
+        except ProxyError as error:
+            self._refuse(error)
+            return
+        if got is None:
+            if self._timer is None and self._heads.pending:
+                self._timer = self._port.clock.callLater(self._port.timeouts.request_head, self._late)
+            return
+        self._stop_timer()
+        head, rest = got
+        if head.method == b"GET" and head.target in self._port.local:
+            self._answer_locally(head)
+            self._queued = rest + self._queued
+            return
+        exchange: Exchange
+        if asks_for_upgrade(head):
+            exchange = WebSocketExchange(self._port, self, head)
+        else:
+            exchange = HttpExchange(self._port, self, head)
+        self._exchange = exchange
+        rest = exchange.start(rest)
+        if rest:
+            self._queued = rest + self._queued
+
+    def _answer_locally(self, head: RequestHead) -> None:
+        keep_alive = head.keep_alive and head.length == 0 and not self._port.gate.draining
+        fields = [(b"cache-control", b"no-store"), *reply.connection_fields(head.minor, keep_alive)]
+        body = self._port.local[head.target]()
+        self.transport.write(reply.json_reply(200, body, fields, without_body=False))
+        self.exchange_ended(keep_alive)
+
+    def _refuse(self, error: ProxyError) -> None:
+        """No head could be made of the bytes: nothing that follows can be told apart."""
+        port = self._port
+        call = Call(port.new_request_id(), port.provider.name, "http", "", "", port.clock.seconds())
+        call.status, call.error = error.status, error.code
+        port.observer.call_started(call)
+        port.observer.denied(call, error)
+        fields = reply.connection_fields(1, False)
+        self.transport.write(reply.error_reply(error, port.provider.kind, call.id, fields, without_body=False))
+        port.observer.call_ended(call)
+        self.exchange_ended(False)
+
+    def exchange_ended(self, keep_alive: bool) -> None:
+        """Called by the exchange: the next request may begin, or the connection closes."""
+        self._exchange = None
+        if self._lost:
+            return
+        if not keep_alive:
+            self._close()
+            return
+        self.resume()
+        self._wait()
+        self._pump()
+
+    def handed_over(self) -> None:
+        """Called by the exchange: the transport has another reader now; `connectionLost` is told by hand."""
+        self._stop_timers()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        self._stop_timers()
+        self._factory.connections.discard(self)
+        self._queued = b""
+        if self._exchange is not None:
+            self._exchange.client_lost()
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if not self._paused and not self._lost:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused and not self._lost:
+            self._paused = False
+            self.transport.resumeProducing()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is on it, nor a part of one."""
+        return self._exchange is None and not self._heads.pending
+
+    def drain(self) -> None:
+        """The service is shutting down: close if idle, else when the exchange ends."""
+        if self._exchange is not None:
+            self._exchange.drain()
+        elif self.idle and not self._closing:
+            self._close()
+
+    def close_now(self) -> None:
+        """The drain is over."""
+        if self._exchange is not None:
+            self._exchange.close_now()
+        else:
+            self.transport.abortConnection()
+
+    def progress(self) -> None:
+        """Tell what a long call has moved so far."""
+        if self._exchange is not None:
+            self._exchange.progress()
+
+    def _wait(self) -> None:
+        if self._idle is None:
+            self._idle = IdleTimer(self._port.clock, self._port.timeouts.keep_alive, self._idle_over)
+        else:
+            self._idle.touch()
+
+    def _idle_over(self) -> None:
+        self._idle = None
+        if self._exchange is None and not self._closing:
+            self._close()
+        # With an exchange on it, the wait begins anew at that one's end.
+
+    def _late(self) -> None:
+        self._timer = None
+        seconds = self._port.timeouts.request_head
+        self._refuse(RequestTimeout(f"The request's head was not whole within {seconds:g} s. Send it again."))
+
+    def _close(self) -> None:
+        """
+        Close behind what has been written: our half first, so that bytes still coming in can't reset the answer away.
+        """
+        self._closing = True
+        self._queued = b""
+        self._stop_timers()
+        self.resume()
+        self.transport.loseWriteConnection()
+        self._timer = self._port.clock.callLater(LINGER, self._drop)
+
+    def _drop(self) -> None:
+        self._timer = None
+        self.transport.abortConnection()
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _stop_timers(self) -> None:
+        self._stop_timer()
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
+
+
+class PortFactory(ServerFactory):
+    """
+    A provider port's factory.
+
+    :ivar connections: the live ones.
+    :ivar websockets: the port's Autobahn factory, for the handshake with clients.
+    """
+
+    noisy = False
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.connections: set[PortProtocol] = set()
+        self.websockets = WebSocketFactory(port.clock)
+
+    def buildProtocol(self, addr: IAddress) -> PortProtocol:
+        return PortProtocol(self)
+
+    def drain(self) -> None:
+        """Take no new calls; close what is idle."""
+        self.port.gate.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    def close_now(self) -> None:
+        """Close what is left."""
+        for connection in list(self.connections):
+            connection.close_now()
+
+    def progress(self) -> None:
+        """Tell what long calls have moved so far."""
+        for connection in list(self.connections):
+            connection.progress()

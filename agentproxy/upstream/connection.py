@@ -1,0 +1,341 @@
+"""One HTTP/1.1 connection to upstream: a request at a time, bodies streamed both ways, then free for the next."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IConsumer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
+from zope.interface import implementer
+
+from agentproxy.errors import UpstreamUnreachable
+from agentproxy.upstream.failures import timed_out, unreachable
+from agentproxy.upstream.outbound import Outbound
+from agentproxy.upstream.response import Response
+from agentproxy.wire.body import LAST_CHUNK, BadBody, BodyReader, ChunkedReader, LengthReader, UntilCloseReader, chunk
+from agentproxy.wire.head import CHUNKED, UNTIL_CLOSE, ResponseHead
+from agentproxy.wire.parse import BadHead, parse_response, split_head
+
+MAX_INTERIM = 16
+"""1xx responses to one request; more are no answer."""
+
+_DONE = Failure(ResponseDone())
+
+
+@implementer(IConsumer)
+class Connection(Protocol):
+    """
+    An upstream connection, idle between requests.
+
+    :param hop: upstream's ``host:port``, for messages.
+    :param host_header: the value of ``Host``.
+    :param head_limit: bytes that a response's head may have.
+    :param first_byte: seconds from a request's end to its response's head.
+    :param released: called when it may be used again, or with ``False`` when it never may.
+    :ivar used: how many requests it has carried.
+    :ivar lost: whether it is gone.
+    :ivar died: whether it went by itself, not by a timer or by our hand.
+    :ivar answered: whether any byte of an answer to the last request has come.
+    """
+
+    transport: Any
+
+    def __init__(
+        self,
+        *,
+        clock: Any,
+        hop: str,
+        host_header: bytes,
+        head_limit: int,
+        buffer_bytes: int,
+        first_byte: float,
+        released: Callable[[Connection, bool], object],
+    ) -> None:
+        self._clock = clock
+        self._hop = hop
+        self._host_header = host_header
+        self._head_limit = head_limit
+        self._buffer_bytes = buffer_bytes
+        self._first_byte = first_byte
+        self._released = released
+        self.used = 0
+        self.lost = False
+        self.died = False
+        self.answered = False
+        self._idle()
+
+    def _idle(self) -> None:
+        self._outbound: Outbound | None = None
+        self._waiting: Deferred[Response] | None = None
+        self._response: Response | None = None
+        self._reader: BodyReader | None = None
+        self._body: Any = None
+        self._chunked = False
+        self._sent = True
+        self._keep = False
+        self._data = b""
+        self._interims = 0
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:
+        # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
+        inner = getattr(self.transport, "transport", self.transport)
+        inner.bufferSize = self._buffer_bytes
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is on it."""
+        return self._outbound is not None
+
+    def stale(self) -> bool:
+        """
+        Whether upstream has closed it, or said something unasked, and the reactor has not come to see it yet.
+
+        A request written into such a connection is lost, and most may not be sent twice.
+        """
+        tcp = self.transport
+        while hasattr(tcp, "transport"):
+            tcp = tcp.transport
+        handle = getattr(tcp, "socket", None)
+        if handle is None:
+            return False
+        try:
+            handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+        return True
+
+    def request(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
+        """
+        Send a request.
+
+        The Deferred fires with the final response once its head is here, and fails with `UpstreamUnreachable` or
+        `UpstreamTimeout`. Cancelling it drops the connection.
+        """
+        self.used += 1
+        self.answered = False
+        self._outbound = outbound
+        self._waiting = waiting = Deferred(lambda _: self.abort())
+        head = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (outbound.method, outbound.target, self._host_header)]
+        head += [b"%b: %b\r\n" % field for field in outbound.fields]
+        if body is None:
+            head.append(b"\r\n")
+            self.transport.write(b"".join(head))
+            self._request_sent()
+            return waiting
+        length = body.length
+        if length == UNKNOWN_LENGTH:
+            self._chunked = True
+            head.append(b"Transfer-Encoding: chunked\r\n\r\n")
+        else:
+            head.append(b"Content-Length: %d\r\n\r\n" % length)
+        whole = getattr(body, "whole", None)
+        if whole is not None:
+            head.append(whole)
+            self.transport.write(b"".join(head))
+            self._request_sent()
+            return waiting
+        self.transport.write(b"".join(head))
+        self._sent = False
+        self._body = body
+        body.startProducing(self).addCallbacks(self._body_sent, self._body_failed)
+        return waiting
+
+    # The request's body writes to us.
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """The body is told to pause while upstream doesn't read."""
+        self.transport.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """The body has ended."""
+        self.transport.unregisterProducer()
+
+    def write(self, data: bytes) -> None:
+        """The body's next bytes, at least one."""
+        self.transport.write(chunk(data) if self._chunked else data)
+
+    def _body_sent(self, _: object) -> None:
+        if self._outbound is not None and not self._sent:
+            if self._chunked:
+                self.transport.write(LAST_CHUNK)
+            self._request_sent()
+
+    def _body_failed(self, failure: Failure) -> None:
+        self.abort()
+
+    def _request_sent(self) -> None:
+        self._sent = True
+        self._body = None
+        if self._waiting is not None and self._first_byte > 0:
+            self._timer = self._clock.callLater(self._first_byte, self._late)
+
+    def _late(self) -> None:
+        self._timer = None
+        self._fail(Failure(timed_out("first_byte", self._hop, self._first_byte)))
+
+    # Upstream speaks.
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._reader is not None:
+            self._body_received(data)
+        elif self._waiting is not None:
+            self.answered = True
+            self._head_received(data)
+        else:
+            # Nobody asked.
+            self.abort()
+
+    def _head_received(self, data: bytes) -> None:
+        assert self._outbound is not None
+        data = self._data + data
+        try:
+            while True:
+                split = split_head(data, self._head_limit)
+                if split is None:
+                    self._data = data
+                    return
+                head = parse_response(split[0], self._outbound.method)
+                data = split[1]
+                if head.status >= 200:
+                    break
+                self._interim(head)
+        except BadHead as bad:
+            message = f"{self._hop} sent an invalid response: {bad}."
+            self._fail(Failure(UpstreamUnreachable(message, phase="first_byte")))
+            return
+        self._data = b""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._keep = head.keep_alive
+        if head.length == CHUNKED:
+            self._reader = ChunkedReader(self._head_limit)
+        elif head.length == UNTIL_CLOSE:
+            self._reader = UntilCloseReader()
+        else:
+            self._reader = LengthReader(head.length)
+        response = self._response = Response(head, self)
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        waiting.callback(response)
+        if self._response is response:
+            self._body_received(data)
+
+    def _interim(self, head: ResponseHead) -> None:
+        assert self._outbound is not None
+        if head.status == 101:
+            raise BadHead("a 101 that was not asked for")
+        self._interims += 1
+        if self._interims > MAX_INTERIM:
+            raise BadHead(f"more than {MAX_INTERIM} interim responses")
+        self._outbound.interim(head)
+
+    def _body_received(self, data: bytes) -> None:
+        reader, response = self._reader, self._response
+        assert reader is not None
+        assert response is not None
+        try:
+            body = reader.feed(data)
+        except BadBody:
+            self._broken(Failure(ResponseFailed([Failure()])))
+            return
+        if body:
+            response.received(body)
+        if reader.done and self._response is response:
+            self._finished(reader.rest)
+
+    def _finished(self, rest: bytes) -> None:
+        response = self._response
+        # With bytes behind the answer, or a request cut short, nothing that follows could be told apart.
+        keep = self._keep and self._sent and not rest and not self.lost
+        body = self._body
+        self._idle()
+        if not keep:
+            self._stop_body(body)
+            self._drop()
+        self._released(self, keep)
+        assert response is not None
+        response.ended(_DONE)
+
+    def _broken(self, reason: Failure) -> None:
+        response, body = self._response, self._body
+        self._idle()
+        self._stop_body(body)
+        self._drop()
+        self._released(self, False)
+        if response is not None:
+            response.ended(reason)
+
+    def _fail(self, reason: Failure) -> None:
+        """The request has no response."""
+        waiting, body, timer = self._waiting, self._body, self._timer
+        self._idle()
+        if timer is not None:
+            timer.cancel()
+        self._stop_body(body)
+        self._drop()
+        self._released(self, False)
+        if waiting is not None and not waiting.called:
+            waiting.errback(reason)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.died = not self.lost
+        self.lost = True
+        if self._response is not None:
+            if isinstance(self._reader, UntilCloseReader) and reason.check(ConnectionDone):
+                self._finished(b"")
+            else:
+                self._broken(Failure(ResponseFailed([reason])))
+        elif self._outbound is not None:
+            self._fail(Failure(unreachable("first_byte" if self._sent else "send", self._hop, reason)))
+        else:
+            self._released(self, False)
+
+    def abort(self) -> None:
+        """Drop it at once, whatever is on it; whoever waits is told."""
+        if self._response is not None:
+            self._broken(Failure(ResponseFailed([])))
+        elif self._outbound is not None:
+            self._fail(Failure(UpstreamUnreachable("The call was given up.", phase="first_byte")))
+        else:
+            self._drop()
+            self._released(self, False)
+
+    def adopt(self, outbound: Outbound, data: bytes) -> Deferred[Response]:
+        """
+        Read the response to a request that another protocol has sent over this transport, from its first byte on.
+        """
+        self._outbound = outbound
+        self._waiting = waiting = Deferred(lambda _: self.abort())
+        self._request_sent()
+        self.dataReceived(data)
+        return waiting
+
+    def pause(self) -> None:
+        """Stop reading."""
+        if not self.lost:
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if not self.lost:
+            self.transport.resumeProducing()
+
+    def _stop_body(self, body: Any) -> None:
+        if body is not None:
+            body.stopProducing()
+
+    def _drop(self) -> None:
+        if not self.lost:
+            self.lost = True
+            self.transport.abortConnection()

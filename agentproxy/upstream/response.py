@@ -1,0 +1,107 @@
+"""A response as treq hands it on: its head as it came, and a body that streams to one reader."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Protocol as Interface
+
+from twisted.internet.interfaces import IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
+from zope.interface import implementer
+
+from agentproxy.upstream.outbound import Inbound
+from agentproxy.wire.head import ResponseHead
+
+
+class Source(Interface):
+    """The connection that a body comes over."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def resume(self) -> None:
+        """Read again."""
+
+    def abort(self) -> None:
+        """Drop it."""
+
+
+@implementer(IResponse, IPushProducer)
+class Response:
+    """
+    An upstream response.
+
+    :ivar head: the head as it came.
+    """
+
+    version = (b"HTTP", 1, 1)
+    request = None
+    previousResponse = None
+
+    def __init__(self, head: ResponseHead, source: Source) -> None:
+        self.head = head
+        self.code = head.status
+        self.phrase = head.reason
+        self.headers: Headers = Inbound()
+        self.length = head.length if head.length >= 0 else UNKNOWN_LENGTH
+        self._source: Source | None = source
+        self._reader: IProtocol | None = None
+        # Bytes and the end that came before there was a reader.
+        self._early: list[bytes] = []
+        self._end: Failure | None = None
+
+    def setPreviousResponse(self, response: IResponse) -> None:
+        """Redirects are the client's business."""
+
+    def deliverBody(self, protocol: Any) -> None:
+        """
+        Stream the body to ``protocol``: its transport is this response as a push producer, its ``connectionLost``
+        gets `ResponseDone` at a true end and `ResponseFailed` where the body broke off.
+        """
+        self._reader = protocol
+        protocol.makeConnection(self)
+        early, self._early = self._early, []
+        if early:
+            if self._source is not None:
+                self._source.resume()
+            for data in early:
+                protocol.dataReceived(data)
+        if self._end is not None:
+            protocol.connectionLost(self._end)
+
+    def received(self, data: bytes) -> None:
+        """Body bytes, from the connection."""
+        if self._reader is not None:
+            self._reader.dataReceived(data)
+            return
+        self._early.append(data)
+        if self._source is not None:
+            self._source.pause()
+
+    def ended(self, reason: Failure) -> None:
+        """The body's end, from the connection."""
+        self._source = None
+        if self._reader is not None:
+            self._reader.connectionLost(reason)
+        else:
+            self._end = reason
+
+    def pauseProducing(self) -> None:
+        """Stop reading from upstream."""
+        if self._source is not None:
+            self._source.pause()
+
+    def resumeProducing(self) -> None:
+        """Read from upstream again."""
+        if self._source is not None:
+            self._source.resume()
+
+    def stopProducing(self) -> None:
+        """Nobody wants the rest: drop the connection."""
+        source, self._source = self._source, None
+        if source is not None:
+            source.abort()
+
+    loseConnection = abortConnection = stopProducing

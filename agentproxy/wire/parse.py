@@ -1,0 +1,253 @@
+"""
+Message heads by RFC 9112: the one strict parser for requests and responses, for HTTP and WebSocket.
+
+A head passes our own check over its raw bytes first and is then split by llhttp (httptools): what reaches the
+callers has been understood alike by both. Body framing is decided here, body bytes are `wire.body`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import httptools
+
+from agentproxy.errors import (
+    BadRequest,
+    ExpectationFailed,
+    HeadersTooLarge,
+    MethodNotAllowed,
+    ProxyError,
+    UriTooLong,
+)
+from agentproxy.wire.head import CHUNKED, Field, RequestHead, ResponseHead, options
+
+MAX_TARGET = 16384
+"""Bytes of a request target; above it 414."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
+# Everything behind the first line. No line folding, no bare CR or LF, no control byte, no space before the colon.
+_FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+# What no head may hold, so that one that will never be whole is not waited for.
+_NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
+
+
+class BadHead(ValueError):
+    """A response head (or a CONNECT answer's) that is malformed, ambiguous, or too large."""
+
+
+class _Fields:
+    """What httptools calls back."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name.lower(), name, value.strip(b" \t")))
+
+
+def split_head(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
+    """
+    Split a head from what follows it.
+
+    :returns: the head with its empty line, and the rest; ``None`` where more bytes are needed.
+    :raises BadHead: the head is, or will be, over ``limit`` bytes.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        if len(data) > limit:
+            raise BadHead(f"a head of more than {limit} bytes")
+        return None
+    if end + 4 > limit:
+        raise BadHead(f"a head of more than {limit} bytes")
+    return data[: end + 4], data[end + 4 :]
+
+
+class RequestHeads:
+    """
+    Collects bytes until a request's head is whole.
+
+    :param limit: bytes that a head may have, request line included.
+    """
+
+    __slots__ = ("_data", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = b""
+
+    @property
+    def pending(self) -> bool:
+        """Whether a head has begun and is not whole yet."""
+        return bool(self._data)
+
+    def feed(self, data: bytes) -> tuple[RequestHead, bytes] | None:
+        """
+        Take the next bytes.
+
+        :returns: the head and what came behind it; ``None`` where more bytes are needed.
+        :raises ProxyError: 400, 405, 414, 417 or 431; the connection must be closed.
+        """
+        if self._data:
+            data = self._data + data
+        # A client may send an empty line before its request (RFC 9112, 2.2).
+        while data.startswith(b"\r\n"):
+            data = data[2:]
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or end + 4 > self._limit or end > MAX_TARGET:
+            self._check_size(data, end)
+            if end < 0:
+                self._data = data
+                return None
+        self._data = b""
+        return parse_request(data[: end + 4]), data[end + 4 :]
+
+    def _check_size(self, data: bytes, end: int) -> None:
+        line = data.find(b"\r\n")
+        target = (data if line < 0 else data[:line]).partition(b" ")[2]
+        # The version behind a target is 9 bytes with its space.
+        if len(target) > MAX_TARGET + (9 if line >= 0 else 0):
+            raise UriTooLong(f"The request target is over {MAX_TARGET} bytes. Send a shorter one.")
+        if (end + 4 if end >= 0 else len(data)) > self._limit:
+            raise HeadersTooLarge(
+                f"The request line and headers are over {self._limit} bytes. Send fewer or raise limits.header_bytes."
+            )
+        if line >= 0 and not _REQUEST_LINE.match(data):
+            raise _bad_request_line(data)
+        if end < 0 and _NEVER.search(data):
+            raise BadRequest("A request head's lines must end with CR LF and hold no control bytes (RFC 9112, 2.2).")
+
+
+def parse_request(head: bytes) -> RequestHead:
+    """
+    Parse a whole request head, its empty line included.
+
+    :raises ProxyError: 400 what RFC 9112 calls malformed or leaves ambiguous, 405 TRACE and CONNECT, 417.
+    """
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise _bad_request_line(head)
+    if _FIELD_LINES.fullmatch(head, line.end()) is None:
+        raise BadRequest("A header line is malformed (RFC 9112, 5). Send plain `name: value` lines ended by CR LF.")
+    method, target, minor = line.group(1), line.group(2), int(line.group(3))
+    if method in (b"TRACE", b"CONNECT"):
+        raise _method_refused(method)
+    if target[:1] != b"/" or target[:2] == b"//" or b"#" in target:
+        raise BadRequest("The request target must be a path that begins with one `/` (RFC 9112, 3.2.1).")
+    # llhttp knows the registered methods only; any token is a method (RFC 9110, 9.1), so it sees one it knows.
+    request = RequestHead(method, target, minor, _fields(httptools.HttpRequestParser, b"GET" + head[line.end(1) :]))
+    _frame_request(request)
+    return request
+
+
+def _bad_request_line(head: bytes) -> ProxyError:
+    for method in (b"CONNECT", b"TRACE"):
+        if head.startswith(method + b" "):
+            return _method_refused(method)
+    return BadRequest("The request line is malformed (RFC 9112, 3). Send `METHOD /path HTTP/1.1`.")
+
+
+def _method_refused(method: bytes) -> ProxyError:
+    return MethodNotAllowed(
+        f"{method.decode()} is not relayed. Send the request to the port itself, by another method."
+    )
+
+
+def parse_response(head: bytes, method: bytes) -> ResponseHead:
+    """
+    Parse a whole response head, its empty line included.
+
+    :param method: the request's, since HEAD decides on the body.
+    :raises BadHead: malformed, or ambiguous in its framing.
+    """
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        raise BadHead("a malformed status line")
+    if _FIELD_LINES.fullmatch(head, line.end()) is None:
+        raise BadHead("a malformed header line")
+    # llhttp is shown a plain 200: what a 101 or a 204 means for the body is decided below.
+    try:
+        fields = _fields(httptools.HttpResponseParser, b"HTTP/1.1 200 OK\r\n" + head[line.end() :])
+    except BadRequest:
+        raise BadHead("malformed or ambiguous header fields") from None
+    response = ResponseHead(int(line.group(2)), line.group(3) or b"", int(line.group(1)), fields)
+    _frame_response(response, method)
+    return response
+
+
+def _fields(parser: Callable[[_Fields], object], head: bytes) -> list[Field]:
+    seen = _Fields()
+    try:
+        parser(seen).feed_data(head)  # type: ignore[attr-defined]
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError:
+        raise BadRequest("The message head is malformed or ambiguous (RFC 9112, 5 and 6).") from None
+    return seen.fields
+
+
+def _frame_request(request: RequestHead) -> None:
+    """Decide on the body and on the connection, RFC 9112, 6.3 and 9.3; refuse what two readers could read apart."""
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    hosts: list[bytes] = []
+    connection: list[bytes] = []
+    for key, _, value in request.fields:
+        if key == b"content-length":
+            lengths.append(value)
+        elif key == b"transfer-encoding":
+            codings.append(value)
+        elif key == b"host":
+            hosts.append(value)
+        elif key == b"connection":
+            connection.append(value)
+        elif key == b"expect":
+            if value.lower() != b"100-continue":
+                raise ExpectationFailed("The only expectation that can be met is `100-continue`. Leave Expect out.")
+            # RFC 9110, 10.1.1: not from a client of HTTP/1.0.
+            request.expects = request.minor == 1
+    if codings:
+        if lengths or request.minor == 0 or len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise BadRequest("The body's framing is ambiguous (RFC 9112, 6.3). Send one Content-Length or be chunked.")
+        request.length = CHUNKED
+    elif lengths:
+        if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
+            raise BadRequest("Content-Length must be one number, given once (RFC 9112, 6.3).")
+        request.length = int(lengths[0])
+    if len(hosts) > 1 or (not hosts and request.minor == 1) or (hosts and _HOST.fullmatch(hosts[0]) is None):
+        raise BadRequest("Exactly one valid Host header is needed (RFC 9112, 3.2).")
+    if connection:
+        request.connection = options(connection)
+        if b"close" in request.connection:
+            request.keep_alive = False
+        elif request.minor == 0:
+            request.keep_alive = b"keep-alive" in request.connection
+
+
+def _frame_response(response: ResponseHead, method: bytes) -> None:
+    """As `_frame_request`, for what upstream sent."""
+    lengths = response.values(b"content-length")
+    codings = response.values(b"transfer-encoding")
+    if len(lengths) > 1 or (lengths and codings) or (lengths and _DIGITS.fullmatch(lengths[0]) is None):
+        raise BadHead("an ambiguous body length")
+    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or response.minor == 0):
+        raise BadHead("a transfer coding other than chunked")
+    response.connection = options(response.values(b"connection"))
+    if b"close" in response.connection:
+        response.keep_alive = False
+    elif response.minor == 0:
+        response.keep_alive = b"keep-alive" in response.connection
+    if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
+        response.length = 0
+    elif codings:
+        response.length = CHUNKED
+    elif lengths:
+        response.length = int(lengths[0])
+    else:
+        response.keep_alive = False

@@ -249,7 +249,7 @@ class PortFactory(ServerFactory):
         self.connections: set[PortProtocol] = set()
         self.websockets = WebSocketFactory(port.clock)
 
-    def buildProtocol(self, addr: IAddress) -> PortProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> PortProtocol:
         return PortProtocol(self)
 
     def drain(self) -> None:

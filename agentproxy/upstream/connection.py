@@ -124,7 +124,7 @@ class Connection(Protocol):
         self.used += 1
         self.answered = False
         self._outbound = outbound
-        self._waiting = waiting = Deferred(lambda _: self.abort())
+        self._waiting = waiting = Deferred[Response](lambda _: self.abort())
         head = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (outbound.method, outbound.target, self._host_header)]
         head += [b"%b: %b\r\n" % field for field in outbound.fields]
         if body is None:
@@ -316,7 +316,7 @@ class Connection(Protocol):
         Read the response to a request that another protocol has sent over this transport, from its first byte on.
         """
         self._outbound = outbound
-        self._waiting = waiting = Deferred(lambda _: self.abort())
+        self._waiting = waiting = Deferred[Response](lambda _: self.abort())
         self._request_sent()
         self.dataReceived(data)
         return waiting

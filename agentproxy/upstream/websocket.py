@@ -16,8 +16,10 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.wamp.types import TransportDetails
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IProtocolFactory
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from agentproxy.errors import ProxyError, UpstreamUnreachable
 from agentproxy.upstream.connection import MAX_INTERIM, Connection
@@ -117,10 +119,9 @@ class _Factory(WebSocketClientFactory):  # type: ignore[misc]
     noisy = False
 
 
+@implementer(IProtocolFactory)
 class _Attempt:
     """A protocol factory for one connection."""
-
-    noisy = False
 
     def __init__(self, opener: WebSocketOpener, handshake: Handshake) -> None:
         self._opener = opener
@@ -132,7 +133,7 @@ class _Attempt:
     def doStop(self) -> None:
         """Nothing to stop."""
 
-    def buildProtocol(self, addr: object) -> UpstreamWebSocket:
+    def buildProtocol(self, addr: IAddress | None) -> UpstreamWebSocket:
         """The protocol of this attempt."""
         return self._opener.protocol(self._handshake)
 

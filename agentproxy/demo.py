@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from agentproxy import config
 from agentproxy.config import Egress, ProxyUrl, Settings
-from agentproxy.simulator import NAMES, ConnectProxy, Simulator, ThrowawayCA, serve
+from agentproxy.simulator import NAMES, ConnectProxy, Script, Simulator, ThrowawayCA, serve
 from agentproxy.wire.connect import authority
 
 _KEY = "demo-key-of-nobody"
@@ -37,7 +37,7 @@ class Demo(Service):
         settings = config.load(path, _without_proxies(environ))
         slots = [source.env for provider in settings.providers for source in provider.secrets.values()]
         self.environ = {**environ, **{name: _KEY for name in slots if name is not None}}
-        self._simulator = Simulator(reactor)
+        self._simulator = Simulator(reactor, script=Script(model=""))
         ca = ThrowawayCA()
         names = [provider.upstream.host for provider in settings.providers]
         self._served = serve(reactor, self._simulator, ca=ca, certificate=ca.issue(*NAMES, *_others(names)))

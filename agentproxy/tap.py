@@ -6,7 +6,8 @@ import contextlib
 import os
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
 from twisted.application.service import IService, MultiService
 from twisted.logger import ILogObserver
@@ -96,6 +97,17 @@ def makeService(options: Options) -> IService:
     if options["demo"]:
         demo = Demo(reactor, options["config"], environ, sys.stderr.write)
         settings, environ = demo.settings, demo.environ
-    service = AgentproxyService(reactor, settings, environ, sys.stdout.write)
+    # Taken now: twistd will put a logger of its own in its place.
+    service = AgentproxyService(reactor, settings, environ, _printer(sys.stdout))
     parent = getattr(options, "parent", None)
     return TopService(reactor, service, demo=demo, pid_file=parent["pidfile"] if parent is not None else None)
+
+
+def _printer(stream: TextIO) -> Callable[[str], None]:
+    """What the log writes with: it has its own buffer, so its lines are to be seen at once."""
+
+    def write(lines: str) -> None:
+        stream.write(lines)
+        stream.flush()
+
+    return write

@@ -121,7 +121,8 @@ def _limits(table: Table) -> Limits:
 
 def _log(table: Table) -> Log:
     table.only("format", "level")
-    return Log(table.choice("format", ("json", "text")), table.choice("level", _LEVELS))
+    json_or_text = table.choice("format", ("json", "text"))
+    return Log("json" if json_or_text == "json" else "text", table.choice("level", _LEVELS))
 
 
 def _admin(table: Table, folder: str) -> Admin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from agentproxy.call import Secret
 from agentproxy.config.no_proxy import no_proxy_matches
@@ -102,7 +103,7 @@ class Limits:
 class Log:
     """:ivar format: ``json`` or ``text``; ``level``: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
 
-    format: str
+    format: Literal["json", "text"]
     level: str
 
 

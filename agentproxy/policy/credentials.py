@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 
 from agentproxy.config import CredentialSource
 
@@ -83,8 +85,14 @@ class Credentials:
             running: Deferred[tuple[str, str | None]] = deferToThreadPool(
                 reactor, reactor.getThreadPool(), _output, self._command(slot)
             )
-            running.addCallback(lambda output, slot=slot: self._learn(slot, *output))
-            running.addErrback(lambda failure, slot=slot: self._learn(slot, "", type(failure.value).__name__))
+            running.addCallback(partial(self._ran, slot))
+            running.addErrback(partial(self._fell, slot))
+
+    def _ran(self, slot: str, output: tuple[str, str | None]) -> None:
+        self._learn(slot, *output)
+
+    def _fell(self, slot: str, failure: Failure) -> None:
+        self._learn(slot, "", f"the command can't be run ({type(failure.value).__name__})")
 
     def _command(self, slot: str) -> tuple[str, ...]:
         command = self._sources[slot].command
@@ -97,7 +105,8 @@ class Credentials:
             assert source.file is not None
             try:
                 stat = os.stat(source.file)
-                seen: tuple[object, ...] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+                # Its ctime too: a file that became readable has changed, and a change may keep the mtime.
+                seen: tuple[object, ...] = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino)
             except OSError as error:
                 seen = (error.errno,)
             if self._files.get(slot) == seen:

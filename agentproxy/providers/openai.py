@@ -37,9 +37,11 @@ def turn(from_client: bool, message: bytes) -> Turn | None:
     else:
         try:
             value = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         kind = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(kind, str):
+            return None
     if from_client:
         return "begin" if kind == "response.create" else None
     if kind in _ENDS:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
+from zope.interface import implementer
 
 from agentproxy.call import Call
 from agentproxy.relay import reply
@@ -30,9 +32,10 @@ def down_fields(head: ResponseHead, port: Port, request_id: str) -> list[Pair]:
     return fields
 
 
+@implementer(IPushProducer)
 class Answer(Protocol):
     """
-    Relays one response to the client; its transport is the `Response`.
+    Relays one response to the client; its transport is the `Response`, and it is the producer of the client's.
 
     :param client: the client's transport.
     :param keep_alive: whether the client's connection may live on.
@@ -86,7 +89,7 @@ class Answer(Protocol):
                 self._keep_alive = False
         fields += reply.connection_fields(request.minor, self._keep_alive)
         self._client.write(reply.head(head.status, head.reason, fields))
-        self._client.registerProducer(response, True)
+        self._client.registerProducer(self, True)
         response.deliverBody(self)
         if not self._over:
             self._idle = IdleTimer(self._port.clock, self._port.timeouts.idle_http, self._late)
@@ -119,6 +122,19 @@ class Answer(Protocol):
                 # Its end is the connection's: a quiet close would look complete.
                 self._client.abortConnection()
         self._finish(complete)
+
+    def pauseProducing(self) -> None:
+        """The client does not read."""
+        if self._response is not None:
+            self._response.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        if self._response is not None:
+            self._response.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The client has gone: its connection tells the exchange in a moment, which gives us up."""
 
     def give_up(self) -> None:
         """Nobody wants the rest: free upstream. `ended` is not called."""

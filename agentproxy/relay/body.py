@@ -72,6 +72,11 @@ class StreamedBody:
         self._whole = False
         self._stopped = False
 
+    @property
+    def held(self) -> bool:
+        """Whether the client is paused, since upstream does not read."""
+        return self._held
+
     def push(self, data: bytes) -> None:
         """The client's next bytes."""
         if self._stopped or not data:

@@ -10,7 +10,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from agentproxy.call import Call
-from agentproxy.errors import InternalError, ProxyError
+from agentproxy.errors import Draining, InternalError, ProxyError
 from agentproxy.relay import reply
 from agentproxy.relay.answer import Answer, down_fields
 from agentproxy.relay.port import Port
@@ -94,6 +94,7 @@ class Exchange:
 
     def close_now(self) -> None:
         """The drain is over: end at once."""
+        self.call.error = self.call.error or Draining.code
         self.client.transport.abortConnection()
 
     def progress(self) -> None:

@@ -25,13 +25,16 @@ class HttpExchange(Exchange):
     _idle: IdleTimer | None = None
 
     def start(self, data: bytes) -> bytes:
+        head = self.head
+        # As long as a body is to come, no next request can be told from it.
+        self.wants_bytes = head.length != 0
         secrets = self.judge(upgrade=False)
         if secrets is None:
             return data
-        head = self.head
         outbound = self.port.outbound(head, self.call.id, secrets, self.interim)
         body: Any = None
         if head.length >= 0 and len(data) >= head.length:
+            self.wants_bytes = False
             if head.length or head.first(b"content-length") is not None:
                 body = WholeBody(data[: head.length])
                 data = data[head.length :]
@@ -48,7 +51,6 @@ class HttpExchange(Exchange):
         limits = self.port.limits
         length = self.head.length
         self._reader = LengthReader(length) if length >= 0 else ChunkedReader(limits.header_bytes)
-        self.wants_bytes = True
         self._idle = IdleTimer(self.port.clock, self.port.timeouts.idle_http, self._stuck)
         self._body = StreamedBody(length, limits.buffer_bytes, self.client.pause, self.client.resume, self._body_sent)
         return self._body
@@ -115,7 +117,8 @@ class HttpExchange(Exchange):
     def _stuck(self) -> None:
         self._idle = None
         seconds = self.port.timeouts.idle_http
-        if self.wants_bytes:
+        assert self._body is not None
+        if self.wants_bytes and not self._body.held:
             self._break(RequestTimeout(f"The request's body stopped for {seconds:g} s. Send it again."))
             return
         error = timed_out("send", self.port.opener.hop, seconds)

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import address, tcp
-from twisted.internet.protocol import ServerFactory
+from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 PAUSE = 0.25
 """Seconds until accepting is tried again."""
 
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _ACCEPTS = 64
+_log = Logger()
 
 
 class PausingPort(tcp.Port):
@@ -27,8 +30,11 @@ class PausingPort(tcp.Port):
         self, port: int, factory: ServerFactory, interface: str, reactor: Any, exhausted: Callable[[], object]
     ) -> None:
         super().__init__(port, factory, 511, interface, reactor)
+        self._clients = factory
+        self._clock = reactor
         self._exhausted = exhausted
         self._short = False
+        self._pause: Any = None
 
     def doRead(self) -> None:
         """Accept what waits, up to a bound, so that running calls have their turn."""
@@ -40,11 +46,16 @@ class PausingPort(tcp.Port):
                     self._wait()
                 return
             self._short = False
-            self._serve(connection, peer)
+            try:
+                self._serve(connection, peer)
+            except Exception:
+                # The reactor would take the port away for what one client did.
+                _log.failure("A client could not be served.")
+                connection.close()
 
     def _serve(self, connection: Any, peer: tuple[Any, ...]) -> None:
         kind = address.IPv6Address if len(peer) == 4 else address.IPv4Address
-        protocol = self.factory.buildProtocol(kind("TCP", *peer))
+        protocol = self._clients.buildProtocol(kind("TCP", *peer))
         if protocol is None:
             connection.close()
             return
@@ -57,11 +68,18 @@ class PausingPort(tcp.Port):
             self._short = True
             self._exhausted()
         self.stopReading()
-        self.reactor.callLater(PAUSE, self._resume)
+        self._pause = self._clock.callLater(PAUSE, self._resume)
 
     def _resume(self) -> None:
-        if self.connected and not self.disconnecting:
-            self.startReading()
+        self._pause = None
+        self.startReading()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Called by the reactor: the port is closed."""
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            pause.cancel()
+        super().connectionLost(reason)
 
 
 def listen(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from agentproxy.call import Call
 from agentproxy.errors import ProxyError, RequestTimeout
@@ -28,6 +29,7 @@ LINGER = 2.0
 """Seconds in which a client whose request was cut short may read the answer before the connection is dropped."""
 
 
+@implementer(IHalfCloseableProtocol)
 class PortProtocol(Protocol):
     """One client's connection to a provider port."""
 
@@ -198,9 +200,9 @@ class PortProtocol(Protocol):
 
     def _idle_over(self) -> None:
         self._idle = None
-        if self._exchange is None and not self._closing:
+        if self.idle and not self._closing:
             self._close()
-        # With an exchange on it, the wait begins anew at that one's end.
+        # With an exchange or a head's beginning on it, the wait begins anew at that one's end.
 
     def _late(self) -> None:
         self._timer = None
@@ -215,8 +217,20 @@ class PortProtocol(Protocol):
         self._queued = b""
         self._stop_timers()
         self.resume()
+        self._timer = self._port.clock.callLater(self._port.timeouts.keep_alive, self._drop)
         self.transport.loseWriteConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Called by the transport: all of it has gone out, and our half is closed."""
+        self._stop_timer()
         self._timer = self._port.clock.callLater(LINGER, self._drop)
+
+    def readConnectionLost(self) -> None:
+        """Called by the transport: the client has closed its half, which ends a running call as its whole loss does."""
+        if self._exchange is None:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
 
     def _drop(self) -> None:
         self._timer = None

@@ -10,8 +10,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from agentproxy.call import Call, Close
 from agentproxy.relay.port import Port
@@ -30,9 +32,10 @@ QUIET = 2.0
 _LOOK = 0.25
 
 
+@implementer(IPushProducer)
 class Side(Protocol):
     """
-    One end of the splice, as its transport's reader.
+    One end of the splice: its transport's reader, and the producer of the other end's.
 
     :ivar name: ``client`` or ``upstream``.
     :ivar follower: follows what this side sends.
@@ -77,6 +80,19 @@ class Side(Protocol):
         self.gone = True
         self._stop_timer()
         self.splice.lost(self)
+
+    def pauseProducing(self) -> None:
+        """The other end does not read."""
+        if not self.gone:
+            self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It does again."""
+        if not self.gone:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The other end has gone. It says so in a moment; a close here would come before the close frame."""
 
     def tell(self, code: int, reason: str) -> None:
         """Send it a close frame of the proxy's, if there is a place for one, and let it go."""
@@ -180,8 +196,8 @@ class Splice:
         buffer_bytes = self._port.limits.buffer_bytes
         for transport in (client, getattr(upstream, "transport", upstream)):
             transport.bufferSize = buffer_bytes
-        client.registerProducer(upstream, True)
-        upstream.registerProducer(client, True)
+        client.registerProducer(self.upstream, True)
+        upstream.registerProducer(self.client, True)
         seconds = self._port.timeouts.idle_websocket
         if seconds > 0:
             self._idle = IdleTimer(self.clock, seconds, lambda: self.close(1001, "idle timeout"))

@@ -159,7 +159,7 @@ class WebSocketExchange(Exchange):
 
     def start(self, data: bytes) -> bytes:
         # What comes behind an upgrade is the WebSocket's, or nobody's.
-        self.wants_bytes = bool(data)
+        self.wants_bytes = bool(data) or self.head.length != 0
         try:
             key = check_upgrade(self.head)
             secrets = self.port.gate.judge(self.head, upgrade=True)
@@ -214,8 +214,10 @@ class WebSocketExchange(Exchange):
         early, self._early = self._early, b""
         self._splice = Splice(self.port, self.call, self._ended, extensions=answer.extensions)
         self.client.handed_over()
-        self._splice.join(self.client.transport, answer.transport, early, answer.surplus)
         self.client.resume()
+        self._splice.join(self.client.transport, answer.transport, early, answer.surplus)
+        if self.port.gate.draining:
+            self._splice.drain()
 
     def _failed(self, failure: Failure) -> None:
         if self._opening is None:

@@ -22,6 +22,7 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 _LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, reason) for status, reason in _REASONS.items()}
 _EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n"
 _PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _JSON = (b"content-type", b"application/json")
 
 
@@ -98,7 +99,7 @@ class Answer:
 
 def dump(value: object) -> bytes:
     """JSON as the providers write it: compact, UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _encode(value).encode()
 
 
 def json_answer(status: int, value: object, *fields: Field) -> Answer:

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLContextFactory
 from zope.interface import implementer
 
@@ -119,8 +119,10 @@ class ServerContext:
     def __init__(self, certificate: ServerCertificate) -> None:
         context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, certificate.key_pem))
-        context.use_certificate(crypto.load_certificate(crypto.FILETYPE_PEM, certificate.cert_pem))
+        key = serialization.load_pem_private_key(certificate.key_pem, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        context.use_privatekey(key)
+        context.use_certificate(x509.load_pem_x509_certificate(certificate.cert_pem))
         context.check_privatekey()
         context.set_session_id(b"agentproxy simulator")
         context.set_alpn_select_callback(_select)

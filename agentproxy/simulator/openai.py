@@ -27,7 +27,7 @@ def answer(request: Request, memory: Memory, clock: Any) -> Answer:
     if payload is None:
         return shapes.error_answer(request, 400, "We could not parse the JSON body of your request.")
     try:
-        turn = Turn(payload, request, memory, clock.seconds())
+        turn = Turn(payload, len(request.body), request, memory, clock.seconds())
     except UnknownResponse as error:
         return shapes.error_answer(request, 400, str(error), "previous_response_not_found")
     fields = _fields(request, turn.model)
@@ -42,7 +42,9 @@ def _stream(turn: Turn) -> Iterator[bytes | float]:
 
 
 def _fields(request: Request, model: str) -> list[Field]:
-    fields = [*shapes.identifying(request), (b"openai-model", model.encode("latin-1", "replace"))]
+    fields = shapes.identifying(request)
+    if model:
+        fields.append((b"openai-model", model.encode("latin-1", "replace")))
     if request.provider == "chatgpt":
         fields += [
             (b"x-codex-primary-used-percent", b"3"),
@@ -58,7 +60,7 @@ def socket(request: Request, memory: Memory) -> tuple[App, list[Field]]:
     """What is behind GET /responses with an upgrade."""
     state = (b"x-codex-turn-state", b"ts_%024x" % request.serial)
     fields = [
-        *_fields(request, "gpt-5.5"),
+        *_fields(request, request.script.model),
         state,
         (b"x-models-etag", b'W/"simulated"'),
         (b"x-reasoning-included", b"1"),
@@ -130,13 +132,13 @@ class ResponsesSocket:
             socket.send(_text(error))
             return
         self._turns += 1
-        if self._lanes.add(lane, self._turn(socket, payload, lane)):
+        if self._lanes.add(lane, self._turn(socket, payload, len(message), lane)):
             socket.play(self._lanes.steps())
 
-    def _turn(self, socket: Socket, payload: dict[str, Any], lane: str | None) -> Iterator[Step]:
+    def _turn(self, socket: Socket, payload: dict[str, Any], size: int, lane: str | None) -> Iterator[Step]:
         # Made when its turn has come: what it refers to may have been answered only just now.
         try:
-            turn = Turn(payload, self._request, self._memory, socket.clock.seconds(), self._known, self._turns)
+            turn = Turn(payload, size, self._request, self._memory, socket.clock.seconds(), self._known, self._turns)
         except UnknownResponse as error:
             value = self._error(400, "previous_response_not_found", str(error), lane)
             yield socket.packed(_text(value))

@@ -17,6 +17,8 @@ class BadScript(ValueError):
 class Script:
     """
     :ivar text: the answer's text; ``{model}`` in it becomes the model asked for.
+    :ivar model: the ``openai-model`` of a 101, where no model has been asked for yet (Codex warns its user where that
+        is another than the one it asks for); empty: none.
     :ivar pace: seconds between the events of a stream, and between the pieces of a drip.
     :ivar events: text deltas of a streamed answer.
     :ivar event_bytes: bytes of each delta; 0 spreads the text over the events.
@@ -39,6 +41,7 @@ class Script:
     """
 
     text: str = GREETING
+    model: str = "gpt-5.5"
     pace: float = 0.0
     events: int = 8
     event_bytes: int = 0

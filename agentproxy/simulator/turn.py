@@ -35,6 +35,7 @@ class UnknownResponse(Exception):
 
 class Turn:
     """
+    :param size: the request's characters or bytes, of which its input tokens are made.
     :param known: the responses known on this connection alone, where there are such.
     :param number: which turn of its request this is, for its id.
     :raises UnknownResponse: the response that it says it follows is not known.
@@ -43,6 +44,7 @@ class Turn:
     def __init__(
         self,
         payload: dict[str, Any],
+        size: int,
         request: Request,
         memory: Memory,
         now: float,
@@ -56,10 +58,9 @@ class Turn:
         self._copilot = request.provider == "copilot"
         self._now = int(now)
         before = self._context(payload.get("previous_response_id"), memory, known)
-        prompt = json.dumps([payload.get("instructions"), payload.get("input"), payload.get("tools")])
-        self.input_tokens = before + tokens_of(len(prompt))
-        key = str(payload.get("prompt_cache_key") or prompt[:1000])
-        cached = memory.cached(key, self.input_tokens)
+        self.input_tokens = before + tokens_of(size)
+        key = payload.get("prompt_cache_key") or f"{payload.get('instructions')}{payload.get('input')}"[:1000]
+        cached = memory.cached(str(key), self.input_tokens)
         self.cached_tokens = max(cached, before // 128 * 128)
         self._call = _shell_call(payload)
         self._deltas = [] if self._call else self._script.deltas(self.model)
@@ -194,6 +195,10 @@ class Turn:
 
 def _shell_call(payload: dict[str, Any]) -> tuple[str, str] | None:
     """The tool to call and its arguments, as JSON: if one is offered, asked for, and has not been called yet."""
+    names = [str(tool.get("name") or tool.get("type")) for tool in payload.get("tools") or [] if isinstance(tool, dict)]
+    offered = next((name for name in names if name in SHELL_TOOLS), None)
+    if offered is None:
+        return None
     items = payload.get("input")
     if isinstance(items, list):
         for index in range(len(items), 0, -1):
@@ -202,9 +207,4 @@ def _shell_call(payload: dict[str, Any]) -> tuple[str, str] | None:
                 break
     if TRIGGER not in json.dumps(items):
         return None
-    for tool in payload.get("tools") or []:
-        if isinstance(tool, dict):
-            name = str(tool.get("name") or tool.get("type"))
-            if name in SHELL_TOOLS:
-                return name, json.dumps(SHELL_TOOLS[name])
-    return None
+    return offered, json.dumps(SHELL_TOOLS[offered])

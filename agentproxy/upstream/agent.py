@@ -84,7 +84,7 @@ class ProviderClient:
         self._reactor = reactor
         self._url = FixedURL.of(f"{upstream.scheme}://{authority(upstream.host, upstream.port)}/")
         self._cookies = NoCookies()
-        self._treq = HTTPClient(agent, NoCookies())  # type: ignore[arg-type]
+        self._treq = HTTPClient(agent, NoCookies())
 
     def send(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
         """

@@ -86,8 +86,7 @@ class Connection(Protocol):
 
     def connectionMade(self) -> None:
         # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
-        inner = getattr(self.transport, "transport", self.transport)
-        inner.bufferSize = self._buffer_bytes
+        self._tcp().bufferSize = self._buffer_bytes
 
     @property
     def busy(self) -> bool:
@@ -100,9 +99,9 @@ class Connection(Protocol):
 
         A request written into such a connection is lost, and most may not be sent twice.
         """
-        tcp = self.transport
-        while hasattr(tcp, "transport"):
-            tcp = tcp.transport
+        tcp = self._tcp()
+        if tcp.disconnecting:
+            return True
         handle = getattr(tcp, "socket", None)
         if handle is None:
             return False
@@ -113,6 +112,13 @@ class Connection(Protocol):
         except OSError:
             return True
         return True
+
+    def _tcp(self) -> Any:
+        """What is below one or two layers of TLS."""
+        tcp = self.transport
+        while hasattr(tcp, "transport"):
+            tcp = tcp.transport
+        return tcp
 
     def request(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
         """
@@ -209,6 +215,9 @@ class Connection(Protocol):
                 if head.status >= 200:
                     break
                 self._interim(head)
+                if self._waiting is None:
+                    # Whoever was told gave the request up.
+                    return
         except BadHead as bad:
             message = f"{self._hop} sent an invalid response: {bad}."
             self._fail(Failure(UpstreamUnreachable(message, phase="first_byte")))
@@ -260,7 +269,10 @@ class Connection(Protocol):
         keep = self._keep and self._sent and not rest and not self.lost
         body = self._body
         self._idle()
-        if not keep:
+        if keep:
+            # Its reader may have paused it last.
+            self.transport.resumeProducing()
+        else:
             self._stop_body(body)
             self._drop()
         self._released(self, keep)

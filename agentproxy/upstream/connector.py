@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -124,7 +125,8 @@ class _TcpEndpoint:
             raise unreachable("connect", self._hop, failure)
 
         outer = Factory.forProtocol(lambda: _Raw(factory))
-        connecting: Deferred[Any] = self._inner.connect(outer)  # type: ignore[arg-type]
+        outer.noisy = False
+        connecting: Deferred[Any] = self._inner.connect(outer)
         timer = self._clock.callLater(self._timeout, on_time)
         connecting.addCallbacks(made, failed)
         # The next protocol is built only now, so that its own phase begins behind this one's end.
@@ -151,7 +153,7 @@ class _Raw(Protocol):
         inner = self._factory.buildProtocol(self.transport.getPeer())
         if inner is None:
             self.transport.abortConnection()
-            raise ConnectionAbortedError
+            raise NoProtocol
         hand_over(self.transport, inner)
         if self._lost is not None:
             inner.connectionLost(self._lost)
@@ -173,7 +175,8 @@ class _SecureEndpoint:
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         outer = Factory.forProtocol(lambda: _Securing(self, factory))
-        connecting: Deferred[Any] = self._endpoint.connect(outer)  # type: ignore[arg-type]
+        outer.noisy = False
+        connecting: Deferred[Any] = self._endpoint.connect(outer)
         return connecting.addCallback(lambda securing: securing.done)
 
 
@@ -194,13 +197,15 @@ class _Securing(Protocol):
         self._timer = clock.callLater(self._endpoint.timeout, self._late)
 
     def handshakeCompleted(self) -> None:
-        if not self._timer.active():
+        # Twisted tells the end of a handshake even where it has just dropped the connection for the wrong name.
+        if not self._timer.active() or self.transport.disconnecting:
             return
         self._timer.cancel()
         self._endpoint.phases("tls", self._endpoint.clock.seconds() - self._began)
         inner = self._factory.buildProtocol(self.transport.getPeer())
         if inner is None:
             self._abort()
+            self.done.errback(NoProtocol())
             return
         hand_over(self.transport, inner)
         self.done.callback(inner)

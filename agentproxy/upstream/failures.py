@@ -33,7 +33,7 @@ def unreachable(phase: str, hop: str, failure: Failure) -> ProxyError:
     return UpstreamUnreachable(f"Failed {_DOING[phase].format(hop=hop)}: {_what(value)}.", phase=phase)
 
 
-def _what(value: BaseException) -> str:
+def _what(value: BaseException | None) -> str:
     if isinstance(value, error.DNSLookupError):
         return "the name was not found"
     if isinstance(value, error.ConnectionRefusedError):

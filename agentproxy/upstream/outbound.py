@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http.cookiejar import Cookie, CookieJar
-from typing import Any
+from typing import Any, cast
 
 from hyperlink import EncodedURL
 from twisted.web.http_headers import Headers
@@ -76,7 +76,7 @@ class FixedURL(EncodedURL):
         """
         :param text: the provider's origin; the request's target travels in `Outbound`.
         """
-        url = cls.from_text(text)
+        url = cast(FixedURL, cls.from_text(text))
         url._text = text
         return url
 

@@ -51,6 +51,7 @@ class Response:
         # Bytes and the end that came before there was a reader.
         self._early: list[bytes] = []
         self._end: Failure | None = None
+        self._unwanted = False
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Redirects are the client's business."""
@@ -61,12 +62,13 @@ class Response:
         gets `ResponseDone` at a true end and `ResponseFailed` where the body broke off.
         """
         self._reader = protocol
-        protocol.makeConnection(self)
         early, self._early = self._early, []
         if early:
-            if self._source is not None:
-                self._source.resume()
-            for data in early:
+            # First, lest a reader that pauses at once be overruled.
+            self.resumeProducing()
+        protocol.makeConnection(self)
+        for data in early:
+            if not self._unwanted:
                 protocol.dataReceived(data)
         if self._end is not None:
             protocol.connectionLost(self._end)
@@ -100,6 +102,7 @@ class Response:
 
     def stopProducing(self) -> None:
         """Nobody wants the rest: drop the connection."""
+        self._unwanted = True
         source, self._source = self._source, None
         if source is not None:
             source.abort()

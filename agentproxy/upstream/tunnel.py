@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -60,11 +61,12 @@ class TunnelEndpoint:
         """
         Open a tunnel and build ``factory``'s protocol on it.
 
-        The Deferred fails with `UpstreamUnreachable` or `UpstreamTimeout` of phase ``tunnel``, or as the proxy's
-        endpoint fails. Cancelling it drops the connection.
+        The Deferred fails with `UpstreamUnreachable` or `UpstreamTimeout` of phase ``tunnel``, with `NoProtocol` where
+        ``factory`` builds none, or as the proxy's endpoint fails. Cancelling it drops the connection.
         """
         outer = Factory.forProtocol(lambda: _Tunnel(self, factory))
-        connecting: Deferred[IProtocol] = self._proxy.connect(outer)  # type: ignore[arg-type]
+        outer.noisy = False
+        connecting: Deferred[Any] = self._proxy.connect(outer)
         return connecting.addCallback(lambda tunnel: tunnel.done)
 
 
@@ -113,7 +115,7 @@ class _Tunnel(Protocol):
         self._endpoint.opened(self._endpoint.clock.seconds() - self._began)
         inner = self._factory.buildProtocol(self.transport.getPeer())
         if inner is None:
-            self._abort()
+            self._fail(NoProtocol())
             return
         hand_over(self.transport, inner)
         if surplus:

@@ -75,8 +75,9 @@ class ChunkedReader:
             else:
                 end = data.find(b"\r\n", at)
                 if end < 0:
-                    if size - at > _MAX_SIZE_LINE:
-                        raise BadBody("a chunk size line that does not end")
+                    # Its CR may be here already; a bare LF ends nothing.
+                    if size - at > _MAX_SIZE_LINE + 1 or data.find(b"\n", at) >= 0:
+                        raise BadBody("a chunk size line not ended by CR LF")
                     self._data = data[at:]
                     break
                 line = _SIZE_LINE.fullmatch(data, at, end)
@@ -96,8 +97,11 @@ class ChunkedReader:
         while True:
             end = data.find(b"\r\n", at)
             if end < 0:
-                if len(data) - at > self._trailers:
+                # The CR of the empty line that ends it is not the section's.
+                if len(data) - at > max(self._trailers, 1):
                     raise BadBody("a trailer section over the limit")
+                if data.find(b"\n", at) >= 0:
+                    raise BadBody("a trailer line not ended by CR LF")
                 self._data = data[at:]
                 return
             if end == at:

@@ -160,8 +160,7 @@ class Inflater:
     __slots__ = ("_bits", "_finals", "_max", "_stream", "inflated", "no_context_takeover")
 
     def __init__(self, *, window_bits: int, no_context_takeover: bool, max_inflated: int = MAX_INFLATED) -> None:
-        # zlib makes a window of 256 bytes into one of 512 when it compresses, without saying so.
-        self._bits = -max(9, window_bits)
+        self._bits = -window_bits
         self._max = max_inflated
         self._stream: zlib._Decompress | None = None
         self._finals = 0
@@ -188,9 +187,8 @@ class Inflater:
         kept: list[bytes] = []
         for at in range(0, len(data), _INPUT):
             piece = data[at : at + _INPUT]
-            more = True
-            while more:
-                out, piece, more = self._step(piece)
+            while piece:
+                out, piece = self._step(piece)
                 if room > 0:
                     kept.append(out[:room])
                 room -= len(out)
@@ -203,8 +201,12 @@ class Inflater:
         # A final block (RFC 7692, 7.2.3.4) with nothing behind it has nothing left to be told apart.
         return self.feed(_TAIL, room) if self._stream is not None else b""
 
-    def _step(self, piece: bytes) -> tuple[bytes, bytes, bool]:
-        """Inflate at most `_STEP` bytes: (what came out, what is left of the piece, whether to go on)."""
+    def _step(self, piece: bytes) -> tuple[bytes, bytes]:
+        """
+        Inflate at most `_STEP` bytes: (what came out, what is left of the piece).
+
+        zlib may keep back some output where the piece ends; it comes with the next one, of which the tail is the last.
+        """
         stream = self._stream
         if stream is None:
             stream = self._stream = zlib.decompressobj(self._bits)
@@ -216,11 +218,10 @@ class Inflater:
         if self.inflated > self._max:
             raise InflateError(f"a message that inflates to more than {self._max} bytes")
         if not stream.eof:
-            left = stream.unconsumed_tail
-            return out, left, bool(left) or len(out) == _STEP
+            return out, stream.unconsumed_tail
         # Behind a final block zlib begins anew, and so do the compressors that write one.
         self._finals += 1
         if self._finals > _MAX_FINAL_BLOCKS:
             raise InflateError(f"a message of more than {_MAX_FINAL_BLOCKS} final blocks")
         self._stream = None
-        return out, stream.unused_data, bool(stream.unused_data)
+        return out, stream.unused_data

@@ -30,8 +30,9 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # Everything behind the first line. No line folding, no bare CR or LF, no control byte, no space before the colon.
 _FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]{0,5})?")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*")
 # What no head may hold, so that one that will never be whole is not waited for.
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
 
@@ -97,8 +98,8 @@ class RequestHeads:
         if self._data:
             data = self._data + data
         # A client may send an empty line before its request (RFC 9112, 2.2).
-        while data.startswith(b"\r\n"):
-            data = data[2:]
+        if data[:2] == b"\r\n":
+            data = data[_EMPTY_LINES.match(data).end() :]  # type: ignore[union-attr]
         end = data.find(b"\r\n\r\n")
         if end < 0 or end + 4 > self._limit or end > MAX_TARGET:
             self._check_size(data, end)
@@ -110,9 +111,8 @@ class RequestHeads:
 
     def _check_size(self, data: bytes, end: int) -> None:
         line = data.find(b"\r\n")
-        target = (data if line < 0 else data[:line]).partition(b" ")[2]
-        # The version behind a target is 9 bytes with its space.
-        if len(target) > MAX_TARGET + (9 if line >= 0 else 0):
+        target = (data if line < 0 else data[:line]).partition(b" ")[2].partition(b" ")[0]
+        if len(target) > MAX_TARGET:
             raise UriTooLong(f"The request target is over {MAX_TARGET} bytes. Send a shorter one.")
         if (end + 4 if end >= 0 else len(data)) > self._limit:
             raise HeadersTooLarge(

@@ -232,7 +232,7 @@ class SplitTests(SynchronousTestCase):
     def test_many_cuts(self, case: tuple[dict[str, Any], bytes], cuts: list[int], tapped: bool) -> None:
         """Several cuts, with a tap or without, change nothing either."""
         options, stream = case
-        places = [0, *sorted(cuts), len(stream)]
+        places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
         pieces = [stream[begin:end] for begin, end in pairwise(places)]
         watch = made(options, tap=NullTap() if tapped else None)
         self.assertEqual(observed(watch, pieces), Reference(stream, **options).run())
@@ -266,6 +266,13 @@ class PassingTests(SynchronousTestCase):
         whole = frame(TEXT, b"a" * 64) * 3 + frame(PING, b"p") + frame(BINARY, b"b" * 3000)
         for data in (whole, whole[:-1000], whole[-1000:], whole + frame(TEXT, b"c" * 70000)[:20]):
             self.assertIs(watch.feed(data), data)
+
+    def test_empty_read(self) -> None:
+        """A read of nothing changes nothing, in the middle of a frame or between two, and no tap hears of it."""
+        watch = follower(tap=NullTap())
+        for data in (b"", frame(TEXT, b"hello")[:4], b"", frame(TEXT, b"hello")[4:], b""):
+            self.assertEqual(watch.feed(data), data)
+        self.assertEqual((watch.frames, watch.in_frame, watch.degraded), (1, False, None))
 
     def test_frames_and_boundaries(self) -> None:
         """Frames count when they are whole; in between there is no place for another one."""

@@ -170,6 +170,12 @@ class DegradedTests(SynchronousTestCase):
         self.assertEqual(watched.heard, [(True, b"two", False), (True, b"three", False)])
         self.assertEqual(watched.reader.degraded, "invalid deflate data")
 
+    def test_first_reason(self) -> None:
+        """Where reading goes on, the first reason is the one that stays."""
+        sender, watched = Sender(no_context_takeover=True), Watched(deflate=True, anew=True)
+        watched.feed(sender.frame(TEXT, b"\xff\xff\xff", rsv1=True) + sender.frame(TEXT, b"\x03\x00" * 99, rsv1=True))
+        self.assertEqual((watched.heard, watched.reader.degraded), ([], "invalid deflate data"))
+
     def test_compression_unheard_of(self) -> None:
         """A compressed message where no inflater was given ends the reading."""
         watched = Watched()

@@ -1,0 +1,145 @@
+"""A real twistd that runs agentproxy, watched from a test: its ports, its log, its descriptors and memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+reactor: Any = _reactor
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Watched(ProcessProtocol):
+    """
+    A process whose output is kept and waited for.
+
+    :ivar out: its standard output so far; ``err``: its standard error.
+    :ivar code: its exit code, once it has ended; minus the signal's number where one ended it.
+    """
+
+    def __init__(self) -> None:
+        self.out = ""
+        self.err = ""
+        self.code: int | None = None
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+
+    def outReceived(self, data: bytes) -> None:
+        self.out += data.decode()
+        self._look()
+
+    def errReceived(self, data: bytes) -> None:
+        self.err += data.decode()
+        self._look()
+
+    def processEnded(self, reason: Failure) -> None:
+        value: Any = reason.value
+        self.code = 0 if isinstance(value, ProcessDone) else (-value.signal if value.signal else value.exitCode)
+        self._look()
+
+    def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> Deferred[None]:
+        """Fires once the condition holds, looked at whenever the process says something; fails after a while."""
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append((condition, waiting))
+        waiting.addTimeout(seconds, reactor)
+        waiting.addErrback(self._tell)
+        self._look()
+        return waiting
+
+    def ended(self, seconds: float = 30.0) -> Deferred[None]:
+        """Fires once the process has ended."""
+        return self.until(lambda: self.code is not None, seconds)
+
+    def _tell(self, failure: Failure) -> Failure:
+        raise AssertionError(f"waited in vain: {failure.value!r}\n--- out\n{self.out}\n--- err\n{self.err}")
+
+    def _look(self) -> None:
+        for each in list(self._waiting):
+            condition, waiting = each
+            if waiting.called:
+                self._waiting.remove(each)
+            elif condition():
+                self._waiting.remove(each)
+                waiting.callback(None)
+
+
+def spawn(arguments: list[str], environ: dict[str, str], folder: str) -> Watched:
+    """Run a command; it finds this checkout."""
+    watched = Watched()
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "HOME": folder}
+    process = reactor.spawnProcess(watched, arguments[0], arguments, env={**clean, **environ}, path=folder)
+    assert process is watched.transport
+    return watched
+
+
+class Service:
+    """
+    A running agentproxy.
+
+    :ivar ports: by provider name, and ``admin``.
+    """
+
+    def __init__(self, watched: Watched) -> None:
+        self.watched = watched
+        self.ports: dict[str, int] = self.events("service.ready")[0]["ports"] if watched.code is None else {}
+
+    @property
+    def pid(self) -> int:
+        """The process's."""
+        pid: int = self.watched.transport.pid
+        return pid
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The log's events so far, of a name or all."""
+        lines = [json.loads(line) for line in self.watched.out.splitlines(keepends=True) if line.endswith("\n")]
+        return [event for event in lines if name is None or event["event"] == name]
+
+    async def ends(self, count: int) -> list[dict[str, Any]]:
+        """Wait for so many calls to have ended; their events."""
+        await self.watched.until(lambda: len(self.events("call.end")) >= count)
+        return self.events("call.end")
+
+    def descriptors(self) -> int:
+        """File descriptors it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def resident(self) -> int:
+        """Bytes of memory it holds."""
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def signal(self, name: str) -> None:
+        """Send it a signal, by name without SIG."""
+        self.watched.transport.signalProcess(name)
+
+    async def stop(self) -> None:
+        """End it as an operator does, and hold it to its word: exit 0."""
+        if self.watched.code is None:
+            self.signal("TERM")
+            await self.watched.ended()
+        assert self.watched.code == 0, (self.watched.code, self.watched.err)
+
+
+def twistd(*arguments: str) -> list[str]:
+    """The command that runs ``twistd -n agentproxy`` with these arguments."""
+    start = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+    return [sys.executable, "-c", start, "-n", "--pidfile=", "agentproxy", *arguments]
+
+
+async def start(configuration: str, environ: dict[str, str], folder: str) -> Service:
+    """Run the service with this configuration's text until it is ready."""
+    path = os.path.join(folder, "agentproxy.toml")
+    Path(path).write_text(configuration)
+    watched = spawn(twistd("--config", path), environ, folder)
+    await watched.until(lambda: "service.ready" in watched.out or watched.code is not None)
+    assert watched.code is None, watched.err
+    return Service(watched)

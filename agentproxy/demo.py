@@ -34,7 +34,7 @@ class Demo(Service):
     ) -> None:
         self._reactor = reactor
         self._say = say
-        settings = config.load(path, _without_proxies(environ))
+        settings = config.load(path, offline(environ))
         slots = [source.env for provider in settings.providers for source in provider.secrets.values()]
         self.environ = {**environ, **{name: _KEY for name in slots if name is not None}}
         self._simulator = Simulator(reactor, script=Script(model=""))
@@ -116,7 +116,7 @@ def _post(url: str, body: str) -> str:
     return f"curl -s {url} -H 'content-type: application/json' -d '{body}'"
 
 
-def _without_proxies(environ: Mapping[str, str]) -> dict[str, str]:
+def offline(environ: Mapping[str, str]) -> dict[str, str]:
     """The demo has a way out of its own: whatever the environment names, even what can't be used, is left aside."""
     aside = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"}
     return {name: value for name, value in environ.items() if name.lower() not in aside}

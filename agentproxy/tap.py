@@ -15,7 +15,7 @@ from twisted.python import usage
 from twisted.python.components import Componentized
 
 from agentproxy import config
-from agentproxy.demo import Demo
+from agentproxy.demo import Demo, offline
 from agentproxy.errors import ConfigError
 from agentproxy.service import AgentproxyService, CannotStart
 
@@ -31,7 +31,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Read the configuration; a mistake in it ends the start with one line."""
         try:
-            self.settings = config.load(self["config"], os.environ)
+            self.settings = config.load(self["config"], offline(os.environ) if self["demo"] else os.environ)
         except ConfigError as error:
             # twistd would print its whole help before a UsageError, and exit with 0.
             raise SystemExit(str(error)) from error
@@ -64,7 +64,9 @@ class TopService(MultiService):
             super().startService()
         except CannotStart as error:
             self._remove_pid_file()
-            raise SystemExit(f"agentproxy: {error}") from error
+            # The present sys.stderr is twistd's logger.
+            print(f"agentproxy: {error}", file=sys.__stderr__)
+            raise SystemExit(1) from error
         if self._demo is not None:
             self._demo.tell(self._service.ports)
         # The reactor puts its own handlers in as it starts.

@@ -46,12 +46,7 @@ class PausingPort(tcp.Port):
                     self._wait()
                 return
             self._short = False
-            try:
-                self._serve(connection, peer)
-            except Exception:
-                # The reactor would take the port away for what one client did.
-                _log.failure("A client could not be served.")
-                connection.close()
+            self._serve(connection, peer)
 
     def _serve(self, connection: Any, peer: tuple[Any, ...]) -> None:
         kind = address.IPv6Address if len(peer) == 4 else address.IPv4Address
@@ -61,7 +56,13 @@ class PausingPort(tcp.Port):
             return
         number = self.sessionno
         self.sessionno = number + 1
-        protocol.makeConnection(self.transport(connection, protocol, peer, self, number, self.reactor))
+        transport = self.transport(connection, protocol, peer, self, number, self.reactor)
+        try:
+            protocol.makeConnection(transport)
+        except Exception:
+            # The reactor would take the whole port away.
+            _log.failure("A client could not be served.")
+            transport.abortConnection()
 
     def _wait(self) -> None:
         if not self._short:
@@ -72,7 +73,8 @@ class PausingPort(tcp.Port):
 
     def _resume(self) -> None:
         self._pause = None
-        self.startReading()
+        if not self.disconnecting:
+            self.startReading()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Called by the reactor: the port is closed."""

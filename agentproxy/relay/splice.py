@@ -101,7 +101,7 @@ class Side(Protocol):
         self.told = True
         toward = self.other.follower
         if toward.in_frame:
-            self._abort()
+            self.lose()
             return
         self.detach()
         if toward.close is None:

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from agentproxy.config import ProxyUrl, Upstream
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
-from agentproxy.upstream.tls import Trust, client_options
+from agentproxy.upstream.tls import Trust, client_options, verify_peer
 from agentproxy.upstream.tunnel import TunnelEndpoint
 from agentproxy.wire.connect import authority
 
@@ -89,7 +89,7 @@ class Connector:
 
     def _tls(self, endpoint: IStreamClientEndpoint, host: str, hop: str) -> IStreamClientEndpoint:
         creator = client_options(host, self._trust)
-        return _SecureEndpoint(creator, endpoint, hop, self._reactor, self._timeout, self._phases)
+        return _SecureEndpoint(creator, endpoint, host, hop, self._reactor, self._timeout, self._phases)
 
 
 @implementer(IStreamClientEndpoint)
@@ -165,9 +165,17 @@ class _SecureEndpoint:
     """TLS, connected only once the handshake is complete and the name verified: phase ``tls``."""
 
     def __init__(
-        self, creator: Any, inner: IStreamClientEndpoint, hop: str, clock: Any, timeout: float, phases: Phases
+        self,
+        creator: Any,
+        inner: IStreamClientEndpoint,
+        host: str,
+        hop: str,
+        clock: Any,
+        timeout: float,
+        phases: Phases,
     ) -> None:
         self._endpoint = wrapClientTLS(creator, inner, clock)
+        self.host = host
         self.hop = hop
         self.clock = clock
         self.timeout = timeout
@@ -199,6 +207,13 @@ class _Securing(Protocol):
     def handshakeCompleted(self) -> None:
         # Twisted tells the end of a handshake even where it has just dropped the connection for the wrong name.
         if not self._timer.active() or self.transport.disconnecting:
+            return
+        try:
+            verify_peer(self.transport.getHandle(), self._endpoint.host)
+        except Exception:
+            # Whatever it was that could not be checked, it was not verified.
+            self._abort()
+            self.done.errback(unreachable("tls", self._endpoint.hop, Failure()))
             return
         self._timer.cancel()
         self._endpoint.phases("tls", self._endpoint.clock.seconds() - self._began)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from OpenSSL import SSL
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
 from twisted.internet import error
 from twisted.python.failure import Failure
 
@@ -44,6 +44,8 @@ def _what(value: BaseException | None) -> str:
         return "the connection timed out"
     if isinstance(value, VerificationError):
         return "the certificate is for another name"
+    if isinstance(value, CertificateError):
+        return "the certificate has no name that can be checked"
     if isinstance(value, SSL.Error):
         return _tls(value)
     if isinstance(value, error.ConnectError):

@@ -6,9 +6,11 @@ import os
 from typing import Any
 
 from OpenSSL import SSL
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
 
 # Twisted documents the interface and exports it from nowhere else.
 from twisted.internet._sslverify import IOpenSSLTrustRoot
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
@@ -49,3 +51,18 @@ def client_options(host: str, trust: Trust) -> IOpenSSLClientConnectionCreator:
     options: Any = optionsForClientTLS(host, trustRoot=trust)
     creator: IOpenSSLClientConnectionCreator = options
     return creator
+
+
+def verify_peer(tls: SSL.Connection, host: str) -> None:
+    """
+    Check that the peer's certificate, whose chain has been verified, is for ``host``.
+
+    Twisted checks this too, yet logs a certificate whose names can't be read, or that has none, and takes it.
+
+    :raises service_identity.VerificationError: it is for another name.
+    :raises service_identity.CertificateError: its names can't be read, or it has none.
+    """
+    if isIPAddress(host) or isIPv6Address(host):
+        verify_ip_address(tls, host)
+    else:
+        verify_hostname(tls, host)

@@ -165,7 +165,9 @@ class ChainCase(TestCase):
             if not await self.gauge() and self.service.descriptors() <= descriptors:
                 return
             await deferLater(reactor, 0.05)
-        self.fail(f"left: {await self.gauge()} calls, {self.service.descriptors()} descriptors of {descriptors}")
+        folder = f"/proc/{self.service.pid}/fd"
+        links = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+        self.fail(f"left: {await self.gauge()} calls, {len(links)} descriptors of {descriptors}: {links}")
 
     async def _finish(self) -> None:
         service = self.service

@@ -8,9 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
-
 from agentproxy import config
 from agentproxy.config import Egress, ProxyUrl, Settings
 from agentproxy.simulator import NAMES, ConnectProxy, Script, Simulator, ThrowawayCA, serve
@@ -19,7 +16,7 @@ from agentproxy.wire.connect import authority
 _KEY = "demo-key-of-nobody"
 
 
-class Demo(Service):
+class Demo:
     """
     The simulator and its CONNECT proxy, which listen as soon as this is made.
 
@@ -65,12 +62,8 @@ class Demo(Service):
         lines += [f"  # what happened\n  curl -s http://{admin}/metrics | grep agentproxy_requests_total", "", ""]
         self._say("\n".join(lines))
 
-    def stopService(self) -> Deferred[None]:
+    async def stop(self) -> None:
         """Stop the simulator and the proxy, and remove the CA's file."""
-        super().stopService()
-        return ensureDeferred(self._stop())
-
-    async def _stop(self) -> None:
         os.unlink(self._ca_file)
         await self._listening.stopListening()
         await self._proxy.disconnect()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.python.components import Componentized
@@ -48,8 +49,6 @@ class TopService(MultiService):
         self._service = service
         self._demo = demo
         self._pid_file = pid_file
-        if demo is not None:
-            demo.setServiceParent(self)
         service.setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
@@ -71,6 +70,12 @@ class TopService(MultiService):
             self._demo.tell(self._service.ports)
         # The reactor puts its own handlers in as it starts.
         self._reactor.callWhenRunning(self._handle_signals)
+
+    def stopService(self) -> Any:
+        """Drain; what the demo simulates is there until the end."""
+        stopping = super().stopService()
+        demo = self._demo
+        return stopping if demo is None else stopping.addCallback(lambda _: ensureDeferred(demo.stop()))
 
     def _handle_signals(self) -> None:
         # Twisted's own would let twistd end by the signal; a drained service ends with 0.

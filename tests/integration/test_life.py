@@ -174,7 +174,7 @@ class StartTests(TestCase):
         # Whatever the environment says of proxies and keys, the demo needs none of it.
         environ = {"HTTPS_PROXY": "socks5://nowhere:1", "OPENAI_API_KEY": ""}
         watched = spawn(twistd("--demo", "--config", path), environ, self.folder())
-        await watched.until(lambda: "service.ready" in watched.out or watched.code is not None)
+        await watched.until(lambda: "/metrics" in watched.err or watched.code is not None)
         self.assertIsNone(watched.code, watched.err)
         service = Service(watched)
         curls = [line.strip() for line in watched.err.splitlines() if line.strip().startswith("curl ")]

@@ -102,7 +102,6 @@ class SpliceTests(WebSocketCase):
         self.assertFalse(client.paused)
         client.say(message[1000:])
         self.assertTrue(client.paused)
-        upstream.taken()
         self.accepts(upstream)
         self.assertFalse(client.paused)
         self.assertEqual(upstream.taken(), message)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IHostnameResolver, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import Clock
@@ -24,6 +24,7 @@ from agentproxy.errors import ProxyError
 from agentproxy.simulator.ca import ServerCertificate, ServerContext
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.outbound import Outbound
+from agentproxy.upstream.pool import Pool
 from agentproxy.wire.head import ResponseHead
 from tests.fakes import FakeTransport, connected
 
@@ -248,6 +249,34 @@ class Wire:
         for piece in pieces:
             if self.transport.connected and not self.transport.aborted:
                 self.transport.protocol.dataReceived(piece)
+
+
+class Dialler:
+    """
+    A connector that connects at once, or fails.
+
+    :ivar transports: of the connections made, in order.
+    """
+
+    hop = "api.example:443"
+
+    def __init__(self) -> None:
+        self.transports: list[FakeTransport] = []
+        self.error: Exception | None = None
+        self.slow: Deferred[Any] | None = None
+
+    def connect(self, factory: Any) -> Deferred[Any]:
+        if self.error is not None:
+            return fail(self.error)
+        protocol = factory.buildProtocol(None)
+        self.transports.append(connected(protocol))
+        return succeed(protocol) if self.slow is None else self.slow.addCallback(lambda _: protocol)
+
+
+def pool(clock: Clock, dialler: Dialler, **changes: Any) -> Pool:
+    """A pool of connections with small limits."""
+    connector: Any = dialler
+    return Pool(clock, connector, lambda released: build(clock, released, **changes))
 
 
 def build(clock: Clock, released: Callable[[Connection, bool], object], **changes: Any) -> Connection:

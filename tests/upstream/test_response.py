@@ -89,13 +89,13 @@ class ResponseTests(UpstreamCase):
 
     def test_reader_after_the_end(self) -> None:
         """A reader who comes after the end gets bytes and end; the connection is not touched any more."""
-        for end in (ResponseDone, ResponseFailed):
+        for end in (ResponseDone(), ResponseFailed([])):
             response, source = a_response()
             response.received(b"hello")
-            response.ended(Failure(end()))
+            response.ended(Failure(end))
             reader = Reader()
             response.deliverBody(reader)
-            self.assertEqual((reader.data, reader.ended, source.calls), (b"hello", end, ["pause"]))
+            self.assertEqual((reader.data, reader.ended, source.calls), (b"hello", type(end), ["pause"]))
 
     def test_pausing_reader(self) -> None:
         """A reader who pauses as he comes is not overruled."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -62,9 +63,14 @@ class Demo:
         lines += [f"  # what happened\n  curl -s http://{admin}/metrics | grep agentproxy_requests_total", "", ""]
         self._say("\n".join(lines))
 
+    def forget(self) -> None:
+        """Remove the CA's file; whoever cleans the folder for temporary files may have been there before."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._ca_file)
+
     async def stop(self) -> None:
         """Stop the simulator and the proxy, and remove the CA's file."""
-        os.unlink(self._ca_file)
+        self.forget()
         await self._listening.stopListening()
         await self._proxy.disconnect()
         await self._served.stop()

@@ -23,9 +23,10 @@ from agentproxy.observe.redact import Redactor
 from agentproxy.observe.twisted_log import TwistedLog
 from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
+from agentproxy.providers import CREDENTIAL_HEADERS
+from agentproxy.relay.factory import PortFactory
 from agentproxy.relay.listener import listen
 from agentproxy.relay.port import Port
-from agentproxy.relay.server import PortFactory
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.connector import Connector
@@ -169,10 +170,7 @@ class AgentproxyService(Service):
         factory = PortFactory(self._port(provider, trust))
         interface = settings.listen.interface
 
-        def exhausted() -> None:
-            self.observer.event("accept.paused", "warn", provider=provider.name, why="out of file descriptors")
-
-        listening = listen(self._reactor, provider.port, factory, interface, exhausted)
+        listening = listen(self._reactor, provider.port, factory, interface, lambda: self._paused(provider.name))
         self._listening.append(listening)
         self._factories.append(factory)
         number = self.ports[provider.name] = listening.getHost().port
@@ -186,6 +184,9 @@ class AgentproxyService(Service):
             configured=lambda: factory.port.credentials.configured,
             websocket=provider.websocket,
         )
+
+    def _paused(self, name: str) -> None:
+        self.observer.event("accept.paused", "warn", provider=name, why="out of file descriptors")
 
     def _port(self, provider: Provider, trust: Trust) -> Port:
         settings, reactor = self._settings, self._reactor
@@ -215,13 +216,16 @@ class AgentproxyService(Service):
             timeouts.connect,
             lambda phase, seconds: self.observer.connect_phase(provider.name, phase, seconds),
         )
+        own = tuple(field for field in provider.headers if field[0].lower() in CREDENTIAL_HEADERS)
+        for _, value in own:
+            self.redactor.add(value.decode("utf-8"))
         pool = Pool(reactor, connector, connection)
         self._pools.append(pool)
         return Port(
             provider=provider,
             limits=limits,
             timeouts=timeouts,
-            gate=Gate(provider, credentials, limits),
+            gate=Gate(provider, credentials, limits, settings.listen.origins),
             credentials=credentials,
             client=ProviderClient(reactor, upstream, PoolAgent(pool)),
             opener=WebSocketOpener(
@@ -235,6 +239,7 @@ class AgentproxyService(Service):
             ),
             observer=self.observer,
             clock=reactor,
+            own_credentials=own,
             local={
                 b"/health": lambda: self.status.health_body(),
                 b"/reflect": lambda: self.status.reflect_body(),
@@ -270,7 +275,8 @@ class AgentproxyService(Service):
                 return None if secrets is None else Secret(secrets["token"])
 
         site = admin_site(self._reactor, self.status, self.metrics, token=token, hosts=admin.hosts)
-        self._admin = self._reactor.listenTCP(admin.port, site, interface=admin.interface)
+        # As the provider ports: a health check that finds no descriptor waits, and is not turned away.
+        self._admin = listen(self._reactor, admin.port, site, admin.interface, lambda: self._paused("admin"))
         self.ports["admin"] = self._admin.getHost().port
 
 

@@ -63,6 +63,8 @@ class TopService(MultiService):
             super().startService()
         except CannotStart as error:
             self._remove_pid_file()
+            if self._demo is not None:
+                self._demo.forget()
             # The present sys.stderr is twistd's logger.
             print(f"agentproxy: {error}", file=sys.__stderr__)
             raise SystemExit(1) from error
@@ -104,10 +106,19 @@ def makeService(options: Options) -> IService:
     if options["demo"]:
         demo = Demo(reactor, options["config"], environ, sys.stderr.write)
         settings, environ = demo.settings, demo.environ
-    # Taken now: twistd will put a logger of its own in its place.
-    service = AgentproxyService(reactor, settings, environ, _printer(sys.stdout))
     parent = getattr(options, "parent", None)
+    service = AgentproxyService(reactor, settings, environ, _printer(_stream(parent)))
     return TopService(reactor, service, demo=demo, pid_file=parent["pidfile"] if parent is not None else None)
+
+
+def _stream(twistd: Any) -> TextIO:
+    """
+    Where the log goes: standard output, taken now since twistd will put a logger of its own in its place; or the file
+    that twistd was told, or has by default as a daemon.
+    """
+    if twistd is None or twistd["logfile"] == "-" or (not twistd["logfile"] and twistd["nodaemon"]):
+        return sys.stdout
+    return open(os.path.abspath(twistd["logfile"] or "twistd.log"), "a", encoding="utf-8")
 
 
 def _printer(stream: TextIO) -> Callable[[str], None]:

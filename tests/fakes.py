@@ -25,6 +25,7 @@ class FakeTransport(StringTransport):
         self.half_closed = False
         self.aborted = False
         self.no_delay = False
+        self.keep_alive = False
         self.paused = False
         self.protocol: Any = None
 
@@ -32,7 +33,7 @@ class FakeTransport(StringTransport):
         self.no_delay = enabled
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
-        """Nothing to keep."""
+        self.keep_alive = enabled
 
     def loseWriteConnection(self) -> None:
         self.half_closed = True

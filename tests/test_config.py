@@ -123,7 +123,7 @@ class MistakeTests(ConfigCase):
         cases = {
             "x = 1": "x: want one of listen, egress, timeouts, limits, log, admin, providers, got an unknown key",
             "listen = 1": "listen: want a table, got an integer",
-            '[listen]\ninterfase = ""': "listen.interfase: want only interface, got an unknown key",
+            '[listen]\ninterfase = ""': "listen.interfase: want one of interface, origins, got an unknown key",
             '[listen]\ninterface = "eth0"': 'listen.interface: want an IP address, got "eth0"',
             "[listen]\ninterface = true": "listen.interface: want an IP address, got true",
             "[timeouts]\nconnect = 0": f"timeouts.connect: {seconds}0",
@@ -137,7 +137,7 @@ class MistakeTests(ConfigCase):
             "[limits]\nbody_bytes = 1.5": "limits.body_bytes: want an integer from 1 to 1099511627776, got 1.5",
             "[limits]\nheader_bytes = 1": "limits.header_bytes: want an integer from 256 to 16777216, got 1",
             '[log]\nformat = "xml"': 'log.format: want one of "json", "text", got "xml"',
-            "[log]\nlevel = [1]": 'log.level: want one of "debug", "info", "warn", "error", "critical", got a list',
+            "[log]\nlevel = [1]": 'log.level: want one of "debug", "info", "warn", "error", got a list',
             "[admin]\nport = 65536": f"admin.port: {port}65536",
             "[admin]\nport = false": f"admin.port: {port}false",
             '[admin]\ninterface = "0.0.0.0"': "admin.token: want one, since admin.interface is 0.0.0.0 and not "

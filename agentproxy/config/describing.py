@@ -23,7 +23,7 @@ def describe(settings: Settings, environ: Mapping[str, str]) -> str:
 
 def _lines(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     yield f"# {_text(settings.source)[1:-1]}"
-    yield from _table("listen", {"interface": settings.listen.interface})
+    yield from _table("listen", {"interface": settings.listen.interface, "origins": list(settings.listen.origins)})
     egress = settings.egress
     yield ""
     yield "[egress]"

@@ -19,7 +19,8 @@ from agentproxy.config.values import Admin, Limits, Listen, Log, Settings, Timeo
 BUILT_IN = "built-in default"
 """The source of `Settings` that come from no file of the user's."""
 
-_LEVELS = ("debug", "info", "warn", "error", "critical")
+_LEVELS = ("debug", "info", "warn", "error")
+_ORIGIN = re.compile(r"https?://[^\s/?#@]+")
 _GIB = 2**30
 _LF = b"\n"
 
@@ -92,8 +93,12 @@ def _over(default: dict[str, Any], given: dict[str, Any], name: str, source: str
 
 
 def _listen(table: Table) -> Listen:
-    table.only("interface")
-    return Listen(table.address("interface"))
+    table.only("interface", "origins")
+    origins = table.texts("origins")
+    for index, origin in enumerate(origins):
+        if not _ORIGIN.fullmatch(origin):
+            raise table.wrong_item("origins", index, "an origin such as https://app.example", type_of(origin))
+    return Listen(table.address("interface"), tuple(origin.lower() for origin in origins))
 
 
 def _timeouts(table: Table) -> Timeouts:

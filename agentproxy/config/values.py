@@ -33,9 +33,15 @@ class CredentialSource:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """:ivar interface: the IP address on which the provider ports listen."""
+    """
+    Where the provider ports listen.
+
+    :ivar interface: the IP address.
+    :ivar origins: lower-case origins of web pages that may use them; others than this machine's own may not.
+    """
 
     interface: str
+    origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """:ivar format: ``json`` or ``text``; ``level``: ``debug``, ``info``, ``warn``, ``error`` or ``critical``."""
+    """:ivar format: ``json`` or ``text``; ``level``: ``debug``, ``info``, ``warn`` or ``error``."""
 
     format: Literal["json", "text"]
     level: str

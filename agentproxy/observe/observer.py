@@ -86,6 +86,10 @@ class Observer:
         except Exception as error:
             self._failed(error)
 
+    def fault(self, call: Call, fault: str, traceback: str) -> None:
+        """A mistake of the proxy's own in a call, by the exception's type: event ``call.fault``."""
+        self.event("call.fault", "error", id=call.id, fault=fault, traceback=self._clean(traceback))
+
     def _log_start(self, call: Call) -> None:
         if self._log.enabled("info"):
             self._log.emit(

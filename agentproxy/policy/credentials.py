@@ -63,6 +63,9 @@ class Credentials:
         """The secrets by slot, or ``None`` where the provider is not configured. Files that changed are read again."""
         if self._watched:
             self._read_files()
+        if self._commands and not self._configured:
+            # What failed once need not for ever.
+            self.refused(self._clock)
         return self._secrets if self._configured else None
 
     @property

@@ -12,10 +12,11 @@ from twisted.web.client import ResponseDone
 from zope.interface import implementer
 
 from agentproxy.call import Call
+from agentproxy.errors import UpstreamTimeout
 from agentproxy.relay import reply
+from agentproxy.relay.patience import unsent
 from agentproxy.relay.port import Port
 from agentproxy.timers import IdleTimer
-from agentproxy.upstream.failures import timed_out
 from agentproxy.upstream.response import Response
 from agentproxy.wire.body import LAST_CHUNK, chunk
 from agentproxy.wire.head import RequestHead, ResponseHead
@@ -63,6 +64,8 @@ class Answer(Protocol):
         self._over = False
         self._idle: IdleTimer | None = None
         self._response: Response | None = None
+        self._paused = False
+        self._unsent = -1
 
     def begin(self, response: Response) -> None:
         """Write the head, then stream the body."""
@@ -125,11 +128,14 @@ class Answer(Protocol):
 
     def pauseProducing(self) -> None:
         """The client does not read."""
+        self._paused = True
         if self._response is not None:
             self._response.pauseProducing()
 
     def resumeProducing(self) -> None:
         """It does again."""
+        self._paused = False
+        self.touch()
         if self._response is not None:
             self._response.resumeProducing()
 
@@ -142,9 +148,16 @@ class Answer(Protocol):
             self._stop(False)
 
     def _late(self) -> None:
-        self._idle = None
-        error = timed_out("idle", self._port.opener.hop, self._port.timeouts.idle_http)
-        self._call.error, self._call.phase = error.code, "idle"
+        seconds, self._idle = self._port.timeouts.idle_http, None
+        if self._paused:
+            # Upstream says nothing since we keep it from it; what counts is whether the client takes anything.
+            before, self._unsent = self._unsent, unsent(self._client)
+            if before < 0 or self._unsent < before:
+                self._idle = IdleTimer(self._port.clock, seconds, self._late)
+                return
+            self._call.error, self._call.phase = "client_stalled", "idle"
+        else:
+            self._call.error, self._call.phase = UpstreamTimeout.code, "idle"
         if self._until_close:
             self._client.abortConnection()
         self._finish(False)

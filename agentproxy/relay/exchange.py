@@ -138,14 +138,19 @@ class Exchange:
 
     def failed(self, failure: Failure) -> None:
         """Upstream could not be asked, or gave no answer."""
-        if self._over:
-            return
         error = failure.value
         if not isinstance(error, ProxyError):
-            self.port.observer.event(
-                "call.fault", "error", id=self.call.id, fault=type(error).__name__, traceback=failure.getTraceback()
-            )
+            self.port.observer.fault(self.call, type(failure.value).__name__, failure.getTraceback())
+        if self._over:
+            return
+        if not isinstance(error, ProxyError):
             error = InternalError("agentproxy made a mistake; its log has the details under this request id.")
+        if self.answer is not None:
+            # Half an answer can't become another one.
+            self.call.error = error.code
+            self.answer.give_up()
+            self.finish(False)
+            return
         if error.phase is not None:
             self.call.phase = error.phase
         if error.phase in PHASES:
@@ -156,7 +161,7 @@ class Exchange:
         """Answer with an error of the proxy's own, and end."""
         self.call.status = error.status
         self.call.error = error.code
-        keep_alive = self.head.keep_alive and not self.wants_bytes and error.status not in (400, 408, 503)
+        keep_alive = self.head.keep_alive and not self.wants_bytes and error.status not in (400, 408, 500, 503)
         fields = reply.connection_fields(self.head.minor, keep_alive)
         without_body = self.head.method == b"HEAD"
         kind = self.port.provider.kind

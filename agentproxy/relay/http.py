@@ -42,7 +42,7 @@ class HttpExchange(Exchange):
         else:
             body = self._streamed()
         sending = self._sending = self.port.client.send(outbound, body)
-        sending.addCallbacks(self._response, self._failed)
+        sending.addCallbacks(self._response, self._failed).addErrback(self.failed)
         if self.wants_bytes:
             return b"" if self._over else self.received(data)
         return data

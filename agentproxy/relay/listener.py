@@ -27,7 +27,7 @@ class PausingPort(tcp.Port):
     """
 
     def __init__(
-        self, port: int, factory: ServerFactory, interface: str, reactor: Any, exhausted: Callable[[], object]
+        self, port: int, factory: ServerFactory[Any], interface: str, reactor: Any, exhausted: Callable[[], object]
     ) -> None:
         super().__init__(port, factory, 511, interface, reactor)
         self._clients = factory
@@ -85,7 +85,7 @@ class PausingPort(tcp.Port):
 
 
 def listen(
-    reactor: Any, port: int, factory: ServerFactory, interface: str, exhausted: Callable[[], object]
+    reactor: Any, port: int, factory: ServerFactory[Any], interface: str, exhausted: Callable[[], object]
 ) -> PausingPort:
     """
     Listen on TCP.

@@ -30,6 +30,7 @@ class Port:
     One provider's port: its configuration and its ways to the other rooms.
 
     :ivar clock: the reactor, for time and threads.
+    :ivar own_credentials: those of the configured headers that carry a credential.
     :ivar local: answers that the port gives by itself, as JSON, by exact target of a GET.
     """
 
@@ -43,6 +44,7 @@ class Port:
     observer: Observer
     clock: Any
     local: Mapping[bytes, Callable[[], bytes]]
+    own_credentials: tuple[tuple[bytes, bytes], ...] = ()
 
     def request_id(self, head: RequestHead) -> str:
         """The client's own ``x-request-id`` where it is a sane one, else a new one."""
@@ -75,5 +77,8 @@ class Port:
             names = [name.lower() for name, _ in provider.headers]
             fields = without(fields, *names) + list(provider.headers)
         fields = provider.kind.inject(secrets, fields, provider.upstream.host)
+        if self.own_credentials:
+            # A gateway's key that is configured as a header takes the place of the kind's own.
+            fields = without(fields, *(name.lower() for name, _ in self.own_credentials)) + list(self.own_credentials)
         target = without_parameters(head.target, provider.kind.credential_query)
         return Outbound(head.method, with_base(provider.upstream.path.encode("ascii"), target), fields, interim)

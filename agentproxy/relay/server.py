@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
-from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -18,26 +18,38 @@ from agentproxy.errors import ProxyError, RequestTimeout
 from agentproxy.relay import reply
 from agentproxy.relay.exchange import Exchange
 from agentproxy.relay.http import HttpExchange
+from agentproxy.relay.patience import Patience, buffered
 from agentproxy.relay.port import Port
 from agentproxy.relay.websocket import ServerFactory as WebSocketFactory
 from agentproxy.relay.websocket import WebSocketExchange, asks_for_upgrade
+from agentproxy.sockets import tune
 from agentproxy.timers import IdleTimer
 from agentproxy.wire.head import RequestHead
 from agentproxy.wire.parse import RequestHeads
 
 LINGER = 2.0
-"""Seconds in which a client whose request was cut short may read the answer before the connection is dropped."""
+"""Seconds that a client has to close its half too, once it has taken the answer that ends its connection."""
+HEADS_A_TURN = 16
+"""Pipelined requests that are begun before other connections have their turn."""
+CROWDED = 0.05
+"""Seconds until a client that does not read its answers is looked at again."""
 
 
 @implementer(IHalfCloseableProtocol)
 class PortProtocol(Protocol):
-    """One client's connection to a provider port."""
+    """
+    One client's connection to a provider port.
+
+    :param connections: it is among them while it lives.
+    :ivar websocket_factory: the port's Autobahn factory.
+    """
 
     transport: Any
 
-    def __init__(self, factory: PortFactory) -> None:
-        self._factory = factory
-        self._port = factory.port
+    def __init__(self, port: Port, websockets: WebSocketFactory, connections: set[PortProtocol]) -> None:
+        self._port = port
+        self.websocket_factory = websockets
+        self._connections = connections
         self._heads = RequestHeads(self._port.limits.header_bytes)
         self._exchange: Exchange | None = None
         self._queued = b""
@@ -46,19 +58,13 @@ class PortProtocol(Protocol):
         self._closing = False
         self._lost = False
         self._timer: Any = None
+        self._later: Any = None
         self._idle: IdleTimer | None = None
 
     def connectionMade(self) -> None:
-        transport: Any = self.transport
-        transport.setTcpNoDelay(True)
-        transport.bufferSize = self._port.limits.buffer_bytes
-        self._factory.connections.add(self)
+        tune(self.transport, self._port.limits.buffer_bytes)
+        self._connections.add(self)
         self._wait()
-
-    @property
-    def websocket_factory(self) -> WebSocketFactory:
-        """The port's Autobahn factory."""
-        return self._factory.websockets
 
     def dataReceived(self, data: bytes) -> None:
         exchange = self._exchange
@@ -81,11 +87,30 @@ class PortProtocol(Protocol):
             return
         self._pumping = True
         try:
-            while self._queued and self._exchange is None and not self._closing:
+            for _ in range(HEADS_A_TURN):
+                if not self._queued or self._exchange is not None or self._closing or self._lost:
+                    break
+                if buffered(self.transport) > self._port.limits.buffer_bytes:
+                    self._pump_later(CROWDED)
+                    break
                 data, self._queued = self._queued, b""
                 self._head_bytes(data)
+            else:
+                self._pump_later(0)
         finally:
             self._pumping = False
+        if len(self._queued) > self._port.limits.header_bytes:
+            self.pause()
+        else:
+            self.resume()
+
+    def _pump_later(self, seconds: float) -> None:
+        if self._later is None:
+            self._later = self._port.clock.callLater(seconds, self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._later = None
+        self._pump()
 
     def _head_bytes(self, data: bytes) -> None:
         try:
@@ -109,7 +134,11 @@ class PortProtocol(Protocol):
         else:
             exchange = HttpExchange(self._port, self, head)
         self._exchange = exchange
-        rest = exchange.start(rest)
+        try:
+            rest = exchange.start(rest)
+        except Exception:
+            exchange.failed(Failure())
+            return
         if rest:
             self._queued = rest + self._queued
 
@@ -140,7 +169,6 @@ class PortProtocol(Protocol):
         if not keep_alive:
             self._close()
             return
-        self.resume()
         self._wait()
         self._pump()
 
@@ -151,7 +179,7 @@ class PortProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self._stop_timers()
-        self._factory.connections.discard(self)
+        self._connections.discard(self)
         self._queued = b""
         if self._exchange is not None:
             self._exchange.client_lost()
@@ -163,8 +191,9 @@ class PortProtocol(Protocol):
             self.transport.pauseProducing()
 
     def resume(self) -> None:
-        """Read again."""
-        if self._paused and not self._lost:
+        """Read again, unless there is enough to do already."""
+        crowded = not self._closing and len(self._queued) > self._port.limits.header_bytes
+        if self._paused and not self._lost and not crowded:
             self._paused = False
             self.transport.resumeProducing()
 
@@ -217,13 +246,13 @@ class PortProtocol(Protocol):
         self._queued = b""
         self._stop_timers()
         self.resume()
-        self._timer = self._port.clock.callLater(self._port.timeouts.keep_alive, self._drop)
+        self._timer = Patience(self._port.clock, self.transport, self._port.timeouts.keep_alive, self._drop)
         self.transport.loseWriteConnection()
 
     def writeConnectionLost(self) -> None:
-        """Called by the transport: all of it has gone out, and our half is closed."""
+        """Called by the transport: the system has all of it, and our half is closed."""
         self._stop_timer()
-        self._timer = self._port.clock.callLater(LINGER, self._drop)
+        self._timer = Patience(self._port.clock, self.transport, LINGER, self._drop)
 
     def readConnectionLost(self) -> None:
         """Called by the transport: the client has closed its half, which ends a running call as its whole loss does."""
@@ -243,41 +272,9 @@ class PortProtocol(Protocol):
 
     def _stop_timers(self) -> None:
         self._stop_timer()
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
-
-
-class PortFactory(ServerFactory):
-    """
-    A provider port's factory.
-
-    :ivar connections: the live ones.
-    :ivar websockets: the port's Autobahn factory, for the handshake with clients.
-    """
-
-    noisy = False
-
-    def __init__(self, port: Port) -> None:
-        self.port = port
-        self.connections: set[PortProtocol] = set()
-        self.websockets = WebSocketFactory(port.clock)
-
-    def buildProtocol(self, addr: IAddress | None) -> PortProtocol:
-        return PortProtocol(self)
-
-    def drain(self) -> None:
-        """Take no new calls; close what is idle."""
-        self.port.gate.draining = True
-        for connection in list(self.connections):
-            connection.drain()
-
-    def close_now(self) -> None:
-        """Close what is left."""
-        for connection in list(self.connections):
-            connection.close_now()
-
-    def progress(self) -> None:
-        """Tell what long calls have moved so far."""
-        for connection in list(self.connections):
-            connection.progress()

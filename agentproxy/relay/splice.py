@@ -16,8 +16,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.call import Call, Close
+from agentproxy.relay.patience import Patience
 from agentproxy.relay.port import Port
 from agentproxy.relay.turns import TurnCount
+from agentproxy.sockets import tcp_of
 from agentproxy.timers import IdleTimer
 from agentproxy.upstream.handover import hand_over
 from agentproxy.wire.deflate import deflate_params, parse_extensions
@@ -26,7 +28,8 @@ from agentproxy.wire.frames import FrameFollower, close_frame
 CLOSE_REPLY = 10.0
 """Seconds that a side has to answer the other's close frame."""
 LAST_WORD = 0.5
-"""Seconds that a side has to answer a close frame of the proxy's, and again to let its connection close."""
+"""Seconds that a side has to answer a close frame of the proxy's, and again to let its connection close; the client's
+begin once it has taken what was sent to it."""
 QUIET = 2.0
 """Seconds without a byte after which a socket whose turns are not understood may be closed by a drain."""
 _LOOK = 0.25
@@ -141,7 +144,12 @@ class Side(Protocol):
             self._timer = None
             act()
 
-        self._timer = self.splice.clock.callLater(seconds, due)
+        clock = self.splice.clock
+        if self.name == "client":
+            # What upstream has said is the client's, however slowly it takes it.
+            self._timer = Patience(clock, self.transport, seconds, due)
+        else:
+            self._timer = clock.callLater(seconds, due)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
@@ -194,8 +202,7 @@ class Splice:
         hand_over(client, self.client)
         hand_over(upstream, self.upstream)
         buffer_bytes = self._port.limits.buffer_bytes
-        for transport in (client, getattr(upstream, "transport", upstream)):
-            transport.bufferSize = buffer_bytes
+        tcp_of(client).bufferSize = tcp_of(upstream).bufferSize = buffer_bytes
         client.registerProducer(self.upstream, True)
         upstream.registerProducer(self.client, True)
         seconds = self._port.timeouts.idle_websocket

@@ -178,7 +178,7 @@ class WebSocketExchange(Exchange):
             b", ".join(extensions) if extensions else None,
         )
         opening = self._opening = self.port.opener.open(handshake)
-        opening.addCallbacks(self._answered_by, self._failed)
+        opening.addCallbacks(self._answered_by, self._failed).addErrback(self.failed)
         return b""
 
     def received(self, data: bytes) -> bytes:
@@ -218,6 +218,13 @@ class WebSocketExchange(Exchange):
         self._splice.join(self.client.transport, answer.transport, early, answer.surplus)
         if self.port.gate.draining:
             self._splice.drain()
+
+    def failed(self, failure: Failure) -> None:
+        if self._splice is not None:
+            self.port.observer.fault(self.call, type(failure.value).__name__, failure.getTraceback())
+            self._splice.close(1011, "internal error")
+        else:
+            super().failed(failure)
 
     def _failed(self, failure: Failure) -> None:
         if self._opening is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -16,15 +15,13 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from agentproxy.errors import UpstreamUnreachable
+from agentproxy.sockets import pending, tcp_of
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
-from agentproxy.wire.body import LAST_CHUNK, BadBody, BodyReader, ChunkedReader, LengthReader, UntilCloseReader, chunk
-from agentproxy.wire.head import CHUNKED, UNTIL_CLOSE, ResponseHead
-from agentproxy.wire.parse import BadHead, parse_response, split_head
-
-MAX_INTERIM = 16
-"""1xx responses to one request; more are no answer."""
+from agentproxy.wire.body import LAST_CHUNK, BadBody, BodyReader, UntilCloseReader, body_reader, chunk
+from agentproxy.wire.head import ResponseHead
+from agentproxy.wire.parse import BadHead, ResponseHeads
 
 _DONE = Failure(ResponseDone())
 
@@ -80,18 +77,12 @@ class Connection(Protocol):
         self._chunked = False
         self._sent = True
         self._keep = False
-        self._data = b""
-        self._interims = 0
+        self._heads: ResponseHeads | None = None
         self._timer: Any = None
 
     def connectionMade(self) -> None:
         # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
-        self._tcp().bufferSize = self._buffer_bytes
-
-    @property
-    def busy(self) -> bool:
-        """Whether a request is on it."""
-        return self._outbound is not None
+        tcp_of(self.transport).bufferSize = self._buffer_bytes
 
     def stale(self) -> bool:
         """
@@ -99,26 +90,7 @@ class Connection(Protocol):
 
         A request written into such a connection is lost, and most may not be sent twice.
         """
-        tcp = self._tcp()
-        if tcp.disconnecting:
-            return True
-        handle = getattr(tcp, "socket", None)
-        if handle is None:
-            return False
-        try:
-            handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
-            return True
-        return True
-
-    def _tcp(self) -> Any:
-        """What is below one or two layers of TLS."""
-        tcp = self.transport
-        while hasattr(tcp, "transport"):
-            tcp = tcp.transport
-        return tcp
+        return tcp_of(self.transport).disconnecting or pending(self.transport)
 
     def request(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
         """
@@ -131,8 +103,8 @@ class Connection(Protocol):
         self.answered = False
         self._outbound = outbound
         self._waiting = waiting = Deferred[Response](lambda _: self.abort())
-        head = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (outbound.method, outbound.target, self._host_header)]
-        head += [b"%b: %b\r\n" % field for field in outbound.fields]
+        self._heads = ResponseHeads(outbound.method, self._head_limit)
+        head = outbound.lines(self._host_header)
         if body is None:
             head.append(b"\r\n")
             self.transport.write(b"".join(head))
@@ -153,7 +125,7 @@ class Connection(Protocol):
         self.transport.write(b"".join(head))
         self._sent = False
         self._body = body
-        body.startProducing(self).addCallbacks(self._body_sent, self._body_failed)
+        body.startProducing(self).addCallbacks(self._body_sent, lambda _: self.abort())
         return waiting
 
     # The request's body writes to us.
@@ -175,9 +147,6 @@ class Connection(Protocol):
             if self._chunked:
                 self.transport.write(LAST_CHUNK)
             self._request_sent()
-
-    def _body_failed(self, failure: Failure) -> None:
-        self.abort()
 
     def _request_sent(self) -> None:
         self._sent = True
@@ -203,51 +172,35 @@ class Connection(Protocol):
 
     def _head_received(self, data: bytes) -> None:
         assert self._outbound is not None
-        data = self._data + data
+        heads, interim = self._heads, self._outbound.interim
+        assert heads is not None
         try:
-            while True:
-                split = split_head(data, self._head_limit)
-                if split is None:
-                    self._data = data
-                    return
-                head = parse_response(split[0], self._outbound.method)
-                data = split[1]
-                if head.status >= 200:
-                    break
-                self._interim(head)
-                if self._waiting is None:
-                    # Whoever was told gave the request up.
-                    return
+            head = heads.feed(data)
+            # Whoever is told of an interim response may give the request up.
+            while head is not None and head.interim and self._waiting is not None:
+                interim(head)
+                head = heads.feed(b"")
+            if head is not None and head.status == 101:
+                raise BadHead("a 101 that was not asked for")
         except BadHead as bad:
             message = f"{self._hop} sent an invalid response: {bad}."
             self._fail(Failure(UpstreamUnreachable(message, phase="first_byte")))
             return
-        self._data = b""
+        if head is not None and self._waiting is not None:
+            self._respond(head, heads.rest)
+
+    def _respond(self, head: ResponseHead, data: bytes) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._keep = head.keep_alive
-        if head.length == CHUNKED:
-            self._reader = ChunkedReader(self._head_limit)
-        elif head.length == UNTIL_CLOSE:
-            self._reader = UntilCloseReader()
-        else:
-            self._reader = LengthReader(head.length)
+        self._reader = body_reader(head.length, self._head_limit)
         response = self._response = Response(head, self)
         waiting, self._waiting = self._waiting, None
         assert waiting is not None
         waiting.callback(response)
         if self._response is response:
             self._body_received(data)
-
-    def _interim(self, head: ResponseHead) -> None:
-        assert self._outbound is not None
-        if head.status == 101:
-            raise BadHead("a 101 that was not asked for")
-        self._interims += 1
-        if self._interims > MAX_INTERIM:
-            raise BadHead(f"more than {MAX_INTERIM} interim responses")
-        self._outbound.interim(head)
 
     def _body_received(self, data: bytes) -> None:
         reader, response = self._reader, self._response
@@ -273,8 +226,7 @@ class Connection(Protocol):
             # Its reader may have paused it last.
             self.transport.resumeProducing()
         else:
-            self._stop_body(body)
-            self._drop()
+            self._drop(body)
         self._released(self, keep)
         assert response is not None
         response.ended(_DONE)
@@ -282,8 +234,7 @@ class Connection(Protocol):
     def _broken(self, reason: Failure) -> None:
         response, body = self._response, self._body
         self._idle()
-        self._stop_body(body)
-        self._drop()
+        self._drop(body)
         self._released(self, False)
         if response is not None:
             response.ended(reason)
@@ -294,8 +245,7 @@ class Connection(Protocol):
         self._idle()
         if timer is not None:
             timer.cancel()
-        self._stop_body(body)
-        self._drop()
+        self._drop(body)
         self._released(self, False)
         if waiting is not None and not waiting.called:
             waiting.errback(reason)
@@ -323,15 +273,16 @@ class Connection(Protocol):
             self._drop()
             self._released(self, False)
 
-    def adopt(self, outbound: Outbound, data: bytes) -> Deferred[Response]:
+    def adopt(self, outbound: Outbound, head: ResponseHead, data: bytes, waiting: Deferred[Any]) -> None:
         """
-        Read the response to a request that another protocol has sent over this transport, from its first byte on.
+        Read on in the response to a request that another protocol has sent over this transport.
+
+        :param head: the response's; ``data``: what came behind it.
+        :param waiting: fired with the response.
         """
         self._outbound = outbound
-        self._waiting = waiting = Deferred[Response](lambda _: self.abort())
-        self._request_sent()
-        self.dataReceived(data)
-        return waiting
+        self._waiting = waiting
+        self._respond(head, data)
 
     def pause(self) -> None:
         """Stop reading."""
@@ -343,11 +294,9 @@ class Connection(Protocol):
         if not self.lost:
             self.transport.resumeProducing()
 
-    def _stop_body(self, body: Any) -> None:
+    def _drop(self, body: Any = None) -> None:
         if body is not None:
             body.stopProducing()
-
-    def _drop(self) -> None:
         if not self.lost:
             self.lost = True
             self.transport.abortConnection()

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.config import ProxyUrl, Upstream
+from agentproxy.sockets import tune
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
 from agentproxy.upstream.tls import Trust, client_options, verify_peer
@@ -143,8 +144,7 @@ class _Raw(Protocol):
         self._lost: Failure | None = None
 
     def connectionMade(self) -> None:
-        # Frames and events are small and must not wait for an acknowledgement.
-        self.transport.setTcpNoDelay(True)
+        tune(self.transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = reason
@@ -183,7 +183,6 @@ class _SecureEndpoint:
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         outer = Factory.forProtocol(lambda: _Securing(self, factory))
-        outer.noisy = False
         connecting: Deferred[Any] = self._endpoint.connect(outer)
         return connecting.addCallback(lambda securing: securing.done)
 
@@ -205,8 +204,7 @@ class _Securing(Protocol):
         self._timer = clock.callLater(self._endpoint.timeout, self._late)
 
     def handshakeCompleted(self) -> None:
-        # Twisted tells the end of a handshake even where it has just dropped the connection for the wrong name.
-        if not self._timer.active() or self.transport.disconnecting:
+        if not self._timer.active():
             return
         try:
             verify_peer(self.transport.getHandle(), self._endpoint.host)

@@ -38,6 +38,13 @@ class Outbound(Headers):
         self.fields = fields
         self.interim = interim
 
+    def lines(self, host: bytes) -> list[bytes]:
+        """The head's lines, each with its line end, without the framing's or a handshake's and the empty one."""
+        return [
+            b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (self.method, self.target, host),
+            *[b"%b: %b\r\n" % field for field in self.fields],
+        ]
+
     def copy(self) -> Outbound:
         """Nobody behind us changes it."""
         return self

@@ -65,7 +65,6 @@ class TunnelEndpoint:
         ``factory`` builds none, or as the proxy's endpoint fails. Cancelling it drops the connection.
         """
         outer = Factory.forProtocol(lambda: _Tunnel(self, factory))
-        outer.noisy = False
         connecting: Deferred[Any] = self._proxy.connect(outer)
         return connecting.addCallback(lambda tunnel: tunnel.done)
 

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.errors import ProxyError, UpstreamUnreachable
-from agentproxy.upstream.connection import MAX_INTERIM, Connection
+from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.connector import Connector
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
@@ -30,7 +30,7 @@ from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
 from agentproxy.wire.deflate import negotiation_allowed
 from agentproxy.wire.head import ResponseHead
-from agentproxy.wire.parse import BadHead, parse_response, split_head
+from agentproxy.wire.parse import BadHead, ResponseHeads
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,7 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
         super().__init__()
         self._opener = opener
         self._handshake = handshake
-        self._answer = b""
-        self._interims = 0
+        self._heads = ResponseHeads(b"GET", opener.head_limit)
         self._timer: Any = None
         self._opened: Opened | None = None
         self.result: Deferred[Opened | Response] = Deferred(lambda _: self._abort())
@@ -166,8 +165,7 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
         """Called by Autobahn: write the request."""
         outbound = self._handshake.outbound
         self.websocket_key = base64.b64encode(os.urandom(16))
-        lines = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (outbound.method, outbound.target, self._opener.host_header)]
-        lines += [b"%b: %b\r\n" % field for field in outbound.fields]
+        lines = outbound.lines(self._opener.host_header)
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n")
         lines.append(b"Sec-WebSocket-Key: %b\r\n" % self.websocket_key)
         if self._handshake.subprotocols:
@@ -180,33 +178,25 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
     def dataReceived(self, data: bytes) -> None:
         if self._timer is None:
             return
-        self._answer += data
         try:
-            self._read_answer()
+            self._read_answer(data)
         except BadHead as bad:
             message = f"{self._opener.hop} sent an invalid answer to the WebSocket handshake: {bad}."
             self._fail(UpstreamUnreachable(message, phase="handshake"))
 
-    def _read_answer(self) -> None:
-        while True:
-            split = split_head(self._answer, self._opener.head_limit)
-            if split is None:
-                return
-            head = parse_response(split[0], b"GET")
-            if head.status == 101:
-                self._switched(head, split[1])
-                return
-            if head.status >= 200:
-                self._refused()
-                return
-            self._interims += 1
-            if self._interims > MAX_INTERIM:
-                raise BadHead(f"more than {MAX_INTERIM} interim responses")
-            self._answer = split[1]
+    def _read_answer(self, data: bytes) -> None:
+        heads = self._heads
+        head = heads.feed(data)
+        # Whoever is told of an interim response may give the attempt up.
+        while head is not None and head.interim and self._timer is not None:
             self._handshake.outbound.interim(head)
-            if self._timer is None:
-                # Whoever was told gave the attempt up.
-                return
+            head = heads.feed(b"")
+        if head is None or self._timer is None:
+            return
+        if head.status == 101:
+            self._switched(head, heads.rest)
+        else:
+            self._refused(head, heads.rest)
 
     def _switched(self, head: ResponseHead, surplus: bytes) -> None:
         subprotocol = _only(head, b"sec-websocket-protocol")
@@ -222,7 +212,7 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
             for value in head.values(key):
                 # Autobahn decodes before it judges, and takes some of these for line ends.
                 if not value.isascii():
-                    raise BadHead(f"a {key.decode()} with bytes over 0x7f")
+                    raise BadHead(f"bytes over 0x7f in {key.decode()}")
                 shown.append(b"%b: %b\r\n" % (key, value))
         self._dataReceived(b"".join([*shown, b"\r\n"]))
 
@@ -237,15 +227,13 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
         """Called by Autobahn: they are not."""
         raise BadHead("a 101 that accepts no handshake of ours")
 
-    def _refused(self) -> None:
+    def _refused(self, head: ResponseHead, data: bytes) -> None:
         self._stop_timer()
         connection = self._opener.build()
-        answer, self._answer = self._answer, b""
         transport = self.transport
         self._leave()
         hand_over(transport, connection)
-        reading = connection.adopt(self._handshake.outbound, answer)
-        reading.addCallbacks(self.result.callback, self.result.errback)
+        connection.adopt(self._handshake.outbound, head, data, self.result)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer is not None:

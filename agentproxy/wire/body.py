@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from agentproxy.wire.head import CHUNKED, UNTIL_CLOSE
+
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 _MAX_SIZE_LINE = 4096
@@ -157,3 +159,10 @@ class UntilCloseReader:
 
 
 BodyReader = ChunkedReader | LengthReader | UntilCloseReader
+
+
+def body_reader(length: int, trailer_limit: int) -> BodyReader:
+    """The reader for a head's ``length``."""
+    if length == CHUNKED:
+        return ChunkedReader(trailer_limit)
+    return UntilCloseReader() if length == UNTIL_CLOSE else LengthReader(length)

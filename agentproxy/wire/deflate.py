@@ -14,6 +14,10 @@ DEFLATE = b"permessage-deflate"
 
 MAX_INFLATED = 64 * 1024 * 1024
 """Bytes that one message may inflate to."""
+SLACK = 16 * 1024 * 1024
+"""Bytes that a direction's messages may inflate to whatever was fed."""
+MAX_RATIO = 64
+"""Bytes more that they may inflate to for each byte fed; text seldom comes to a third of that."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(rb"[ \t]*(%b)[ \t]*" % _TOKEN)
@@ -153,17 +157,19 @@ class Inflater:
 
     :param window_bits: the sender's, 8 to 15.
     :param no_context_takeover: whether each message begins with an empty window.
-    :param max_inflated: bytes that one message may inflate to.
+    :param max_inflated: bytes that one message may inflate to. All of them together may to `SLACK` and `MAX_RATIO`
+        times what was fed: reading a copy is not to cost more than its sender pays for.
     :ivar inflated: bytes that the current message has inflated to so far.
     """
 
-    __slots__ = ("_bits", "_finals", "_max", "_stream", "inflated", "no_context_takeover")
+    __slots__ = ("_allowed", "_bits", "_finals", "_max", "_stream", "inflated", "no_context_takeover")
 
     def __init__(self, *, window_bits: int, no_context_takeover: bool, max_inflated: int = MAX_INFLATED) -> None:
         self._bits = -window_bits
         self._max = max_inflated
         self._stream: zlib._Decompress | None = None
         self._finals = 0
+        self._allowed = SLACK
         self.no_context_takeover = no_context_takeover
         self.inflated = 0
 
@@ -185,6 +191,7 @@ class Inflater:
         :raises InflateError: invalid data, or over the limit; from then on the context is lost.
         """
         kept: list[bytes] = []
+        self._allowed += MAX_RATIO * len(data)
         for at in range(0, len(data), _INPUT):
             piece = data[at : at + _INPUT]
             while piece:
@@ -215,6 +222,9 @@ class Inflater:
         except zlib.error:
             raise InflateError("invalid deflate data") from None
         self.inflated += len(out)
+        self._allowed -= len(out)
+        if self._allowed < 0:
+            raise InflateError("messages that inflate out of all proportion")
         if self.inflated > self._max:
             raise InflateError(f"a message that inflates to more than {self._max} bytes")
         if not stream.eof:

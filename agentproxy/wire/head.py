@@ -77,6 +77,11 @@ class ResponseHead(_Head):
 
     __slots__ = ("connection", "keep_alive", "length", "minor", "reason", "status")
 
+    @property
+    def interim(self) -> bool:
+        """Whether another response to the same request follows (RFC 9110, 15.2); a 101 is final."""
+        return self.status < 200 and self.status != 101
+
     def __init__(self, status: int, reason: bytes, minor: int, fields: list[Field]) -> None:
         self.status = status
         self.reason = reason

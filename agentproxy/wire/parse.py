@@ -25,12 +25,17 @@ from agentproxy.wire.head import CHUNKED, Field, RequestHead, ResponseHead, opti
 MAX_TARGET = 16384
 """Bytes of a request target; above it 414."""
 
+MAX_INTERIM = 16
+"""1xx responses to one request; more are no answer."""
+
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # Everything behind the first line. No line folding, no bare CR or LF, no control byte, no space before the colon.
 _FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?")
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?"
+)
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*")
 # What no head may hold, so that one that will never be whole is not waited for.
@@ -68,6 +73,46 @@ def split_head(data: bytes, limit: int) -> tuple[bytes, bytes] | None:
     if end + 4 > limit:
         raise BadHead(f"a head of more than {limit} bytes")
     return data[: end + 4], data[end + 4 :]
+
+
+class ResponseHeads:
+    """
+    Reads the heads of the responses to one request: interim ones, then the final one.
+
+    :param method: the request's.
+    :param limit: bytes that each may have.
+    :ivar rest: what came behind the last head.
+    """
+
+    __slots__ = ("_interims", "_limit", "_method", "rest")
+
+    def __init__(self, method: bytes, limit: int) -> None:
+        self._method = method
+        self._limit = limit
+        self._interims = 0
+        self.rest = b""
+
+    def feed(self, data: bytes) -> ResponseHead | None:
+        """
+        Take the next bytes; feed nothing for the head behind an interim one.
+
+        :returns: the next head, interim or final, or ``None`` where more bytes are needed.
+        :raises BadHead: it is malformed, ambiguous or too large, no HTTP at all, or the interim ones are too many.
+        """
+        data = self.rest + data
+        split = split_head(data, self._limit)
+        if split is None:
+            if data[:7] != b"HTTP/1."[: len(data)]:
+                raise BadHead("no HTTP/1.1")
+            self.rest = data
+            return None
+        head = parse_response(split[0], self._method)
+        self.rest = split[1]
+        if head.interim:
+            self._interims += 1
+            if self._interims > MAX_INTERIM:
+                raise BadHead(f"more than {MAX_INTERIM} interim responses")
+        return head
 
 
 class RequestHeads:

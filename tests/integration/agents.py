@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.integration.process import ROOT, Watched, reactor
 from twisted.internet.defer import Deferred
+
+from tests.integration.process import ROOT, Watched, reactor
 
 CLIENTS = Path(os.environ.get("AGENTPROXY_TEST_CLIENTS", ROOT / ".clients")) / "node_modules"
 """Where ``scripts/clients`` installs them."""

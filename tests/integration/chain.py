@@ -108,9 +108,7 @@ class ChainCase(TestCase):
                 f'[providers.{name}]\nkind = "{kind}"\nport = 0\n'
                 f'upstream = "{scheme}://{upstream_host or host}:{port}{path}"\n{provider_keys}'
             )
-        self.service = await process.start(
-            "\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder)
-        )
+        self.service = await process.start("\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder))
         self.addCleanup(lambda: self._finish())
         return self.service
 

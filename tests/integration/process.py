@@ -15,6 +15,8 @@ from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from tests.integration.raw import connect, request
+
 reactor: Any = _reactor
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,4 +144,11 @@ async def start(configuration: str, environ: dict[str, str], folder: str) -> Ser
     watched = spawn(twistd("--config", path), environ, folder)
     await watched.until(lambda: "service.ready" in watched.out or watched.code is not None)
     assert watched.code is None, watched.err
-    return Service(watched)
+    service = Service(watched)
+    # The reactor opens pipes of its own as it begins to run; an answer shows that it does.
+    admin = await connect(service.ports["admin"])
+    admin.send(request("/health"))
+    await admin.response()
+    admin.transport.loseConnection()
+    await admin.end()
+    return service

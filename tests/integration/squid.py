@@ -12,7 +12,13 @@ from typing import Any
 
 from tests.integration.process import Watched, reactor
 
-NAMES = ("api.openai.com", "api.anthropic.com", "api.githubcopilot.com", "generativelanguage.googleapis.com", "chatgpt.com")
+NAMES = (
+    "api.openai.com",
+    "api.anthropic.com",
+    "api.githubcopilot.com",
+    "generativelanguage.googleapis.com",
+    "chatgpt.com",
+)
 
 _CONFIGURATION = """\
 http_port 127.0.0.1:{port}

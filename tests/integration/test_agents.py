@@ -118,4 +118,3 @@ class AgentTests(SquidCase):
         ran = await agents.claude(home, self.url("anthropic"), "Say hello.")
         self.assertIn(ANSWER, ran.out, ran.err)
         self.assertIn("/v1/messages", {event["path"] for event in await self.service.ends(2)})
-

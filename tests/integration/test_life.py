@@ -204,7 +204,12 @@ class StartTests(TestCase):
 
     async def test_check_command(self) -> None:
         """``agentproxy check`` prints what was understood, a secret only as set or missing."""
-        arguments = [sys.executable, "-c", "import sys; from agentproxy.cli.main import main; sys.exit(main())", "check"]
+        arguments = [
+            sys.executable,
+            "-c",
+            "import sys; from agentproxy.cli.main import main; sys.exit(main())",
+            "check",
+        ]
         watched = spawn(arguments, {"OPENAI_API_KEY": "sk-Zq7LmXo93KpV"}, self.folder())
         await watched.ended()
         self.assertEqual((watched.code, watched.err), (0, ""))

@@ -15,8 +15,8 @@ from agentproxy.observe.observer import Observer
 from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
 from agentproxy.providers import KINDS
+from agentproxy.relay.factory import PortFactory
 from agentproxy.relay.port import Port
-from agentproxy.relay.server import PortFactory
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.pool import Pool

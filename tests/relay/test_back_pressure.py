@@ -1,8 +1,8 @@
-"""A reader that does not read pauses who sends to it, over HTTP and WebSocket, and nothing is lost or kept in memory."""
+"""A reader that does not read pauses who sends to it, over HTTP and WebSocket, and nothing is lost."""
 
-from tests.relay.harness import MASK, RelayCase, request
+from tests.relay.harness import MASK, RelayCase, request, response
 from tests.relay.test_websocket import WebSocketCase
-from tests.relay.wires import frame
+from tests.relay.wires import frame, messages
 
 
 class HttpTests(RelayCase):
@@ -59,6 +59,34 @@ class HttpTests(RelayCase):
         self.assertFalse(client.paused)
         client.say(b"x" * 2000)
         self.assertEqual(len(self.asked(harness).body), 3000)
+
+    def test_body_with_its_head(self):
+        """The same where head and body come at once, or behind another call: the rest waits, and then goes on."""
+        for first in (b"", request(b"GET /health")):
+            harness = self.start(limits={"buffer_bytes": 1000})
+            harness.connector.at_once = False
+            client = harness.client()
+            client.say(first + request(b"POST /", b"Content-Length: 3000", body=b"x" * 2000))
+            self.assertTrue(client.paused)
+            harness.connector.made()
+            self.assertFalse(client.paused)
+            client.say(b"x" * 1000)
+            self.assertEqual(len(self.asked(harness).body), 3000)
+
+    def test_body_at_the_end_of_a_long_queue(self):
+        """A client that was paused as its queue was long is read again for a body that is still to come."""
+        harness = self.start()
+        client = harness.client()
+        client.say(request())
+        while not client.paused:
+            client.say(request(b"GET /health"))
+        client.paused = False  # What had been read before the pause still comes.
+        client.say(request(b"POST /last", b"Content-Length: 4", body=b"ab"))
+        harness.upstream.say(response())
+        harness.settle(1)
+        self.assertFalse(client.paused)
+        client.say(b"cd")
+        self.assertEqual(messages(harness.upstream.taken())[-1].body, b"abcd")
 
     def test_refused_while_paused(self):
         """A client that was paused reads its answer, and its connection ends as it must."""
@@ -125,5 +153,5 @@ class SpliceTests(WebSocketCase):
         upstream.say(frame(8, b"\x03\xe8"))
         harness.settle(9)
         self.assertTrue(client.connected)
-        harness.settle(3)
+        harness.settle(13)
         self.assertFalse(client.connected or upstream.connected)

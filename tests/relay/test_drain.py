@@ -121,7 +121,14 @@ class WebSocketDrainTests(CloseCase):
 
     def test_nothing_runs(self):
         """Between responses a socket closes at once, for every kind whose turns are understood."""
-        turn = [(True, PREWARM), (False, CREATED), (False, COMPLETED), (True, CREATE), (False, DELTA), (False, COMPLETED)]
+        turn = [
+            (True, PREWARM),
+            (False, CREATED),
+            (False, COMPLETED),
+            (True, CREATE),
+            (False, DELTA),
+            (False, COMPLETED),
+        ]
         for kind in ("openai", "copilot", "chatgpt"):
             for messages in ([], turn[:3], turn):
                 self.going_away(*self.drained(*messages, kind=kind))
@@ -137,9 +144,8 @@ class WebSocketDrainTests(CloseCase):
                 self.assertEqual(client.taken(), frame(1, DELTA))
                 upstream.say(frame(1, end))
                 self.assertEqual(client.taken(), frame(1, end))
-                harness.settle(1)
-                self.assertTrue(closes(client.value()))
-                self.going_away(harness, client, upstream) if not client.aborted else None
+                harness.settle(0.25)
+                self.going_away(harness, client, upstream)
 
     def test_two_lanes(self):
         """Of two responses at once both end first."""

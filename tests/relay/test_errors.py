@@ -148,7 +148,7 @@ class UpstreamErrorTests(ShapeCase):
     PHASES = ("connect", "tunnel", "tls")
 
     def test_connecting(self):
-        """A failure to connect is 502 or 504 in every kind's shape; its phase is in log and metrics, and calls go on."""
+        """A failure to connect is 502 or 504 in every kind's shape, its phase in log and metrics; calls go on."""
         for kind in SECRETS:
             for phase in self.PHASES:
                 for error, status in ((UpstreamUnreachable, 502), (UpstreamTimeout, 504)):

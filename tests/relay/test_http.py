@@ -1,6 +1,6 @@
 """HTTP calls through a port: heads both ways, request ids, cookies, interim responses, bodyless answers."""
 
-from tests.relay.harness import RelayCase, post, request, response
+from tests.relay.harness import RelayCase, post, request, response, upgrade
 
 
 class HeadTests(RelayCase):
@@ -102,6 +102,17 @@ class HeadTests(RelayCase):
             self.assertIn((name.lower(), value), answer.fields)
         self.assertEqual(answer.all(b"via"), [])
 
+    def test_refused_credential(self):
+        """Upstream's 401 passes as any answer, and the credentials hear of it, over HTTP and in a handshake."""
+        for sent in (request(), upgrade()):
+            harness, told = self.start(), []
+            harness.credentials.refused = told.append
+            client = harness.client()
+            client.say(sent)
+            harness.upstream.say(response(status=b"401 No"))
+            self.assertEqual(self.answer(client).status, 401)
+            self.assertEqual(told, [harness.clock])
+
     def test_other_upgrades(self):
         """An upgrade to anything but websocket is ignored and not forwarded, and its body is a body."""
         harness = self.start()
@@ -187,7 +198,9 @@ class InterimTests(RelayCase):
         client = harness.client()
         client.say(request())
         harness.upstream.say(self.HINTS + b"HTTP/1.1 102 Processing\r\n\r\n")
-        self.assertEqual([each.line for each in self.answers(client)], [b"HTTP/1.1 103 Early Hints", b"HTTP/1.1 102 Processing"])
+        self.assertEqual(
+            [each.line for each in self.answers(client)], [b"HTTP/1.1 103 Early Hints", b"HTTP/1.1 102 Processing"]
+        )
         harness.upstream.say(self.HINTS + response())
         hints, final = self.answers(client)
         self.assertEqual((hints.status, hints.one(b"link"), final.body), (103, b"</a>", b"hello"))

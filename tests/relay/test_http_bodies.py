@@ -212,7 +212,9 @@ class SplitTests(RelayCase):
     def test_every_split(self):
         """Wherever the client's and upstream's bytes are cut, both get the same messages, in the same order."""
         whole = self.run_split([], [0, 0, 0])
-        self.assertEqual([line for line, *_ in whole[0]], [b"POST /a HTTP/1.1", b"POST /v1/responses HTTP/1.1", b"GET /b HTTP/1.1"])
+        self.assertEqual(
+            [line for line, *_ in whole[0]], [b"POST /a HTTP/1.1", b"POST /v1/responses HTTP/1.1", b"GET /b HTTP/1.1"]
+        )
         self.assertEqual([body for _, _, body, _ in whole[1]], [b"one", b"", b"two", b'{"status":"ok"}', b"three"])
         for at in range(1, len(self.STREAM)):
             self.assertEqual(self.run_split([at], [at, at, at]), whole)

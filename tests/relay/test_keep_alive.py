@@ -45,7 +45,34 @@ class PipelineTests(RelayCase):
         harness = self.start()
         client = harness.client()
         client.say(request(b"GET /health") * 5000)
+        while harness.clock.getDelayedCalls()[0].getTime() <= harness.clock.seconds():
+            harness.settle()
         self.assertEqual(len(self.answers(client)), 5000)
+
+    def test_turns(self):
+        """Nor do they keep other connections from their turn: only some are answered at a time."""
+        harness = self.start()
+        client = harness.client()
+        client.say(request(b"GET /health") * 50)
+        self.assertTrue(0 < len(self.answers(client)) < 50)
+
+    def test_unread_answers(self):
+        """A client that sends on and on and reads nothing is not read, nor answered, beyond what may wait for it."""
+        harness = self.start(limits={"buffer_bytes": 2000})
+        client = harness.client()
+        client.congested = True
+        sent = 0
+        while not client.paused:
+            client.say(request(b"GET /health"))
+            sent += 1
+            harness.settle(0.25)
+            self.assertLess(sent, 1000)
+        self.assertLess(len(client.value()), 4000)
+        answers = self.answers(client)
+        client.drain()
+        harness.settle(10)
+        self.assertEqual(len(answers + self.answers(client)), sent)
+        self.assertFalse(client.paused)
 
     def test_local_targets(self):
         """Only a GET of exactly that target is answered here."""
@@ -53,6 +80,16 @@ class PipelineTests(RelayCase):
             harness = self.start()
             harness.client().say(request(line))
             self.assertEqual(self.asked(harness).line, line + b" HTTP/1.1")
+
+    def test_local_with_a_body(self):
+        """A body with such a GET is not taken for a request: the connection closes."""
+        harness = self.start()
+        client = harness.client()
+        body = request(b"GET /smuggled")
+        client.say(request(b"GET /health", b"Content-Length: %d" % len(body), body=body))
+        self.assertEqual(self.answer(client).one(b"connection"), b"close")
+        self.assertTrue(client.half_closed)
+        self.assertEqual(harness.upstreams, [])
 
     def test_queue_limit(self):
         """A client that sends far ahead is not read until its turn; nothing of it is lost."""

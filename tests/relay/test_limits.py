@@ -70,7 +70,14 @@ class BodyLimitTests(LimitCase):
 
     def test_broken_chunks(self):
         """A chunked body that breaks RFC 9112 is a 400, and upstream sees it cut off."""
-        for broken in (b"zz\r\n", b"3\r\nabcd\r\n", b"-1\r\n", b"0x3\r\nabc\r\n", b"3 \nabc\r\n", b"0\r\nbad trailer\r\n\r\n"):
+        for broken in (
+            b"zz\r\n",
+            b"3\r\nabcd\r\n",
+            b"-1\r\n",
+            b"0x3\r\nabc\r\n",
+            b"3 \nabc\r\n",
+            b"0\r\nbad trailer\r\n\r\n",
+        ):
             harness = self.start()
             client = harness.client()
             client.say(request(b"POST /", CHUNKED, body=broken + request(b"GET /smuggled")))

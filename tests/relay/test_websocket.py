@@ -171,7 +171,15 @@ class HandshakeTests(WebSocketCase):
 class RefusalTests(WebSocketCase):
     def test_passed_on(self):
         """Another answer than 101 reaches the client whole, and its connection lives on."""
-        for status in (b"400 Bad", b"401 No", b"426 Upgrade Required", b"429 Slow", b"503 Busy", b"200 OK", b"302 There"):
+        for status in (
+            b"400 Bad",
+            b"401 No",
+            b"426 Upgrade Required",
+            b"429 Slow",
+            b"503 Busy",
+            b"200 OK",
+            b"302 There",
+        ):
             harness = self.start()
             client, upstream = self.asks(harness)
             upstream.say(response(b'{"error":', b"Retry-After: 3", b"Set-Cookie: a=b", status=status)[:-5])

@@ -16,9 +16,7 @@ class CloseCase(WebSocketCase):
         ended = harness.ended()
         self.assertEqual(ended["close"], {"side": side, "code": code, "reason": reason, "clean": clean})
         self.assertEqual(ended["status"], 101)
-        self.assertEqual(
-            harness.series("websocket_closes_total"), {f'code="{code}",provider="one",side="{side}"': 1}
-        )
+        self.assertEqual(harness.series("websocket_closes_total"), {f'code="{code}",provider="one",side="{side}"': 1})
 
     def sides(self, by_client, **options):
         """(harness, who acts, the other, the mask of who acts)."""
@@ -93,7 +91,10 @@ class PassedTests(CloseCase):
         client.say(close(1000, mask=MASK))
         upstream.say(close(1000))
         harness.settle(1)
-        self.assertTrue(client.aborted and upstream.aborted)
+        self.assertTrue(upstream.aborted)
+        # The client, which may read slowly, is given up where it takes nothing at all.
+        harness.settle(11)
+        self.assertTrue(client.aborted)
         self.ends(harness, "client", 1000, clean=True)
 
 
@@ -161,8 +162,10 @@ class LostTests(CloseCase):
         """Half a frame's header was not passed on, so there is a place; between fragments there is one too."""
         for by_client in (True, False):
             for part in (b"head", b"fragment"):
-                harness, side, other, mask = self.sides(by_client)
-                side.say(frame(2, b"x" * 50, mask=mask)[:1] if part == b"head" else frame(1, b"a", mask=mask, final=False))
+                _, side, other, mask = self.sides(by_client)
+                side.say(
+                    frame(2, b"x" * 50, mask=mask)[:1] if part == b"head" else frame(1, b"a", mask=mask, final=False)
+                )
                 other.taken()
                 side.lost()
                 self.assertEqual([each[1] for each in closes(other.taken())], [1001 if by_client else 1011])

@@ -30,7 +30,8 @@ class Wire(FakeTransport):
 
     def say(self, data):
         """The peer's bytes arrive."""
-        assert self.connected and not self.paused, "nobody reads"
+        assert self.connected, "nobody is there"
+        assert not self.paused, "nobody reads"
         self.protocol.dataReceived(data)
 
     def lost(self, *, clean=True):
@@ -68,6 +69,11 @@ class Wire(FakeTransport):
             self._half_closed()
         elif self.disconnecting:
             self._lose()
+
+    @property
+    def dataBuffer(self):
+        """What the peer has not taken, under the name that the reactor's transports have for it."""
+        return self.value() if self.congested else b""
 
     # Our side.
 

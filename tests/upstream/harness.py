@@ -34,14 +34,14 @@ properties = settings(derandomize=True, deadline=None, max_examples=150)
 class UpstreamCase(SynchronousTestCase):
     def failed(self, waiting: Deferred[Any], phase: str) -> ProxyError:
         """The error of ours that a Deferred has failed with, which must name this phase."""
-        error = self.failureResultOf(waiting, ProxyError).value
+        error: ProxyError = self.failureResultOf(waiting, ProxyError).value
         self.assertEqual(error.phase, phase)
         return error
 
 
 def cut(data: bytes, at: Iterable[int]) -> Iterator[bytes]:
     """The bytes in the pieces that end at these positions."""
-    yield from (data[start:end] for start, end in pairwise([0, *sorted(at), len(data)]))
+    return (data[start:end] for start, end in pairwise([0, *sorted(at), len(data)]))
 
 
 def every_cut(data: bytes) -> Iterator[list[bytes]]:
@@ -81,16 +81,12 @@ class Net(MemoryReactorClock):
 
 @implementer(IHostnameResolver)
 class Resolver:
-    """
-    Finds no address, or never answers.
-
-    :param answers: whether it says so.
-    """
+    """Finds no address, and ``answers`` so or never does."""
 
     def __init__(self, *, answers: bool) -> None:
         self._answers = answers
 
-    def resolveHostName(self, resolutionReceiver: Any, hostName: str, *_: Any, **__: Any) -> Any:
+    def resolveHostName(self, resolutionReceiver: Any, *_: Any, **__: Any) -> Any:
         if self._answers:
             resolutionReceiver.resolutionComplete()
 
@@ -151,12 +147,11 @@ def pump(clock: Clock, one: FakeTransport, other: FakeTransport) -> None:
             if data and there.connected and not there.aborted:
                 there.protocol.dataReceived(data)
                 moved = True
-        for here, there in ((one, other), (other, one)):
-            if here.disconnecting and here.connected and not moved:
-                here.lost(clean=not here.aborted)
-                if there.connected:
-                    there.lost(clean=not here.aborted)
-                moved = True
+        for end in (one, other):
+            if end.disconnecting and end.connected and not moved:
+                clean, moved = not end.aborted, True
+                for each in (one, other):
+                    each.lost(clean=clean)
 
 
 class Reader(Protocol):

@@ -1,4 +1,4 @@
-"""The agent below the real treq: bytes pass through it as they are, and a request is sent again only where it may be."""
+"""The agent below the real treq: bytes pass as they are, and a request is sent again only where it may be."""
 
 from __future__ import annotations
 

@@ -77,8 +77,9 @@ class RequestBodyTests(UpstreamCase):
         wire, body = Wire(), Body()
         wire.ask(b"POST", body)
         self.assertTrue(wire.transport.streaming)
-        wire.transport.producer.pauseProducing()
-        wire.transport.producer.resumeProducing()
+        producer: Any = wire.transport.producer
+        producer.pauseProducing()
+        producer.resumeProducing()
         self.assertEqual(body.calls, ["pause", "resume"])
         body.finish()
         self.assertIsNone(wire.transport.producer)
@@ -256,6 +257,12 @@ class ResponseBodyTests(UpstreamCase):
         waiting.addCallback(lambda response: response.deliverBody(reader))
         wire.say(CHUNKED, b"2\r\nhe\r\n", b"3\r\nllo\r\n0\r\n\r\n")
         self.assertEqual((reader.data, reader.ended), (b"he", ResponseFailed))
+        self.assertTrue(wire.transport.aborted)
+        self.assertEqual(wire.released, [False])
+        # Or none at all, though the body is here already.
+        wire = Wire()
+        wire.ask().addCallback(lambda response: response.stopProducing())
+        wire.say(PLAIN)
         self.assertTrue(wire.transport.aborted)
         self.assertEqual(wire.released, [False])
         # The very last bytes, too.

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectionRefusedError, NoProtocol, NoRouteError, TCPTimedOutError
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IHandshakeListener, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogPublisher
 from zope.interface.verify import verifyObject
@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from agentproxy.call import Secret
 from agentproxy.config import ProxyUrl, Upstream
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
-from agentproxy.upstream.connector import Connector, _SecureEndpoint, _TcpEndpoint
+from agentproxy.upstream.connector import Connector, _SecureEndpoint, _Securing, _TcpEndpoint
 from agentproxy.upstream.tls import Trust, client_options
 from tests.upstream.harness import Inner, Net, NoFactory, Resolver, UpstreamCase
 
@@ -43,9 +43,12 @@ class WayTests(UpstreamCase):
         """What it is made of are endpoints."""
         net = Net()
         tcp = _TcpEndpoint(object(), "a:1", net, 1, print)  # type: ignore[arg-type]
-        tls = _SecureEndpoint(client_options("a.example", Trust(None)), tcp, "a.example", "a:1", net, 1, lambda *_: None)
+        tls = _SecureEndpoint(
+            client_options("a.example", Trust(None)), tcp, "a.example", "a:1", net, 1, lambda *_: None
+        )
         for endpoint in (tcp, tls):
             self.assertTrue(verifyObject(IStreamClientEndpoint, endpoint))
+        self.assertTrue(verifyObject(IHandshakeListener, _Securing(tls, NoFactory())))
 
     def test_direct(self) -> None:
         """Without a proxy upstream itself is dialled, and the protocol has the transport for itself."""
@@ -95,8 +98,9 @@ class WayTests(UpstreamCase):
     def test_quiet(self) -> None:
         """Connecting writes nothing to the log."""
         told: list[Any] = []
-        globalLogPublisher.addObserver(told.append)
-        self.addCleanup(globalLogPublisher.removeObserver, told.append)
+        observer: Any = told.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
         for scheme, proxy in (("http", None), ("http", SQUID), ("https", None)):
             connecting = Connecting(scheme, proxy)
             # What the reactor tells a factory whose attempt begins.

@@ -259,12 +259,22 @@ class InflaterTests(SynchronousTestCase):
             inflater = Inflater(window_bits=15, no_context_takeover=False)
             with self.assertRaises(InflateError):
                 inflated(inflater, bomb, 1000)
-            roomy = Inflater(window_bits=15, no_context_takeover=False, max_inflated=100_000_000)
-            self.assertEqual(inflated(roomy, bomb, 1000), bytes(1000))
-            self.assertEqual(roomy.inflated, 100_000_000)
             self.assertLess(tracemalloc.get_traced_memory()[1], 1_000_000)
         finally:
             tracemalloc.stop()
+
+    def test_out_of_proportion(self) -> None:
+        """Small bombs one after the other are an error once they come to more than their sender pays for."""
+        sender, inflater = Deflater(), Inflater(window_bits=15, no_context_takeover=False)
+        with self.assertRaises(InflateError) as caught:
+            for _ in range(100):
+                inflated(inflater, sender.message(bytes(1_000_000)), 100)
+        self.assertIn("proportion", str(caught.exception))
+        self.assertLess(inflater.inflated, 2_000_000)
+        sender, inflater = Deflater(), Inflater(window_bits=15, no_context_takeover=False)
+        text = lines(20_000)
+        for _ in range(60):
+            self.assertEqual(inflated(inflater, sender.message(text), 10), text[:10])
 
     def test_bomb_without_takeover(self) -> None:
         """Without takeover, what is not wanted of a message is not inflated at all."""

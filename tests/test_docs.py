@@ -1,0 +1,106 @@
+"""The documents are true: what their tables name is what the code has."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from agentproxy import errors
+from agentproxy.observe.metrics import Metrics
+from agentproxy.providers import CREDENTIAL_HEADERS, CREDENTIAL_SUBPROTOCOLS, KINDS
+
+ROOT = Path(__file__).resolve().parents[1]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+PROVIDERS = (ROOT / "docs" / "providers.md").read_text()
+README = (ROOT / "README.md").read_text()
+DEFAULT = tomllib.loads((ROOT / "conf" / "agentproxy.toml").read_text())
+
+
+class OperationsTests(SynchronousTestCase):
+    def test_errors(self) -> None:
+        """The table of errors has every error of ours, its status and whether a retry helps."""
+        told = {}
+        for status, code, retry in re.findall(r"^\| ([\d, ]+) \| (`[^|]+`) \|[^|]+\| (yes|no) \|$", OPERATIONS, re.M):
+            for number, name in zip(status.split(", ") * code.count("`"), re.findall(r"`(\w+)`", code), strict=False):
+                told[name] = (int(number), retry == "yes")
+        known = {
+            error.code: (error.status, error.retryable)
+            for error in vars(errors).values()
+            if isinstance(error, type) and issubclass(error, errors.ProxyError) and error is not errors.ProxyError
+        }
+        reserved = {"client_unauthorized", "rate_limited", "budget_exhausted"}
+        for code in reserved:
+            self.assertIn(f"`{code}`", OPERATIONS)
+        self.assertEqual(told, {code: value for code, value in known.items() if code not in reserved})
+
+    def test_metrics(self) -> None:
+        """The table of metrics names those that there are."""
+        told = set(re.findall(r"^\| `(agentproxy_\w+)` \|", OPERATIONS, re.M))
+        body, _ = Metrics("1").render()
+        families = set(re.findall(r"^# TYPE (\w+) ", body.decode(), re.M))
+        self.assertEqual(told, families)
+
+    def test_log_events(self) -> None:
+        """The table of log events names those that the code emits."""
+        told = set(
+            re.findall(r"^\| `(\w+(?:\.\w+)?)` \| (?!`)?", OPERATIONS.partition("## Log")[2].partition("## ")[0], re.M)
+        )
+        emitted = set()
+        for path in (ROOT / "agentproxy").rglob("*.py"):
+            emitted |= set(re.findall(r"(?:emit|\.event)\(\s*\"([a-z.]+)\"", path.read_text()))
+        self.assertEqual(told, emitted)
+
+    def test_pool(self) -> None:
+        """What is said of kept connections is what the pool does."""
+        from agentproxy.upstream import pool
+
+        self.assertIn(
+            f"at most {pool.MAX_IDLE} idle ones a provider, each for {pool.IDLE_SECONDS:g} seconds", OPERATIONS
+        )
+
+
+class ProvidersTests(SynchronousTestCase):
+    def test_table(self) -> None:
+        """Each provider of the default configuration has its row, with port, kind, upstream and credential."""
+        for name, table in DEFAULT["providers"].items():
+            row = re.search(rf"^\| {name} \|.*$", PROVIDERS, re.M)
+            assert row is not None, name
+            for value in (table["port"], table["kind"], table["upstream"]):
+                self.assertIn(str(value), row[0])
+            if name != "opencode":
+                self.assertIn(table["credential"]["env"], row[0])
+
+    def test_stripped(self) -> None:
+        """Every place in which a credential may hide is named."""
+        text = PROVIDERS.lower()
+        for header in CREDENTIAL_HEADERS - {b"cookie2"}:
+            self.assertIn(f"`{header.decode()}`", text)
+        for prefix in CREDENTIAL_SUBPROTOCOLS:
+            self.assertIn(f"`{prefix.decode()}…`", text)
+        for kind in KINDS.values():
+            for name in kind.credential_query:
+                self.assertIn(f"`{name.decode()}`", text)
+
+
+class ReadmeTests(SynchronousTestCase):
+    def test_ports(self) -> None:
+        """The settings for agents point at the ports of the default configuration."""
+        ports = {int(port) for port in re.findall(r"127\.0\.0\.1:(\d+)", README)}
+        known = {table["port"] for table in DEFAULT["providers"].values()} | {DEFAULT["admin"]["port"]}
+        self.assertEqual(ports, known)
+
+    def test_links(self) -> None:
+        """What is linked to is there."""
+        for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+            for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+                self.assertTrue((path.parent / target).exists(), (path.name, target))
+
+    def test_architecture(self) -> None:
+        """Every file that the architecture names is there."""
+        text = (ROOT / "docs" / "architecture.md").read_text()
+        for name in set(re.findall(r"`((?:\w+/)*\w+\.(?:py|toml))`", text)):
+            found = list((ROOT / "agentproxy").rglob(name)) or list(ROOT.glob(name))
+            self.assertTrue(found, name)

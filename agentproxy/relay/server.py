@@ -55,6 +55,8 @@ class PortProtocol(Protocol):
         self._queued = b""
         self._pumping = False
         self._paused = False
+        # Whether the exchange wants no more for now.
+        self._held = False
         self._closing = False
         self._lost = False
         self._timer: Any = None
@@ -78,8 +80,8 @@ class PortProtocol(Protocol):
         self._queued = self._queued + data if self._queued else data
         if self._exchange is None:
             self._pump()
-        elif len(self._queued) > self._port.limits.header_bytes and self._exchange is exchange:
-            self.pause()
+        else:
+            self._regulate()
 
     def _pump(self) -> None:
         """Begin the requests that wait, one after the other."""
@@ -99,10 +101,7 @@ class PortProtocol(Protocol):
                 self._pump_later(0)
         finally:
             self._pumping = False
-        if len(self._queued) > self._port.limits.header_bytes:
-            self.pause()
-        else:
-            self.resume()
+        self._regulate()
 
     def _pump_later(self, seconds: float) -> None:
         if self._later is None:
@@ -164,6 +163,7 @@ class PortProtocol(Protocol):
     def exchange_ended(self, keep_alive: bool) -> None:
         """Called by the exchange: the next request may begin, or the connection closes."""
         self._exchange = None
+        self._held = False
         if self._lost:
             return
         if not keep_alive:
@@ -185,16 +185,24 @@ class PortProtocol(Protocol):
             self._exchange.client_lost()
 
     def pause(self) -> None:
-        """Stop reading."""
-        if not self._paused and not self._lost:
-            self._paused = True
-            self.transport.pauseProducing()
+        """Called by the exchange: stop reading."""
+        self._held = True
+        self._regulate()
 
     def resume(self) -> None:
-        """Read again, unless there is enough to do already."""
-        crowded = not self._closing and len(self._queued) > self._port.limits.header_bytes
-        if self._paused and not self._lost and not crowded:
-            self._paused = False
+        """Called by the exchange: read again."""
+        self._held = False
+        self._regulate()
+
+    def _regulate(self) -> None:
+        """Read, unless the exchange wants no more or enough requests wait."""
+        pause = self._held or len(self._queued) > self._port.limits.header_bytes
+        if pause == self._paused or self._lost:
+            return
+        self._paused = pause
+        if pause:
+            self.transport.pauseProducing()
+        else:
             self.transport.resumeProducing()
 
     @property

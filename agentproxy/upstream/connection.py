@@ -85,11 +85,7 @@ class Connection(Protocol):
         tcp_of(self.transport).bufferSize = self._buffer_bytes
 
     def stale(self) -> bool:
-        """
-        Whether upstream has closed it, or said something unasked, and the reactor has not come to see it yet.
-
-        A request written into such a connection is lost, and most may not be sent twice.
-        """
+        """Whether a request written into it would be lost: upstream has closed it, or said something unasked."""
         return tcp_of(self.transport).disconnecting or pending(self.transport)
 
     def request(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:

@@ -85,12 +85,14 @@ class ChainCase(TestCase):
         scheme: str = "https",
         keys: dict[str, str] | None = None,
         upstream_host: str | None = None,
+        limit: int | None = None,
     ) -> Service:
         """
         Start providers, proxy and service.
 
         :param egress: the ``[egress]`` table's ``proxy``; by default the embedded proxy.
         :param tables: more of the configuration; ``provider_keys``: more keys for each provider.
+        :param limit: descriptors that it may open.
         """
         if not hasattr(self, "served"):
             self.serve(keys)
@@ -108,7 +110,9 @@ class ChainCase(TestCase):
                 f'[providers.{name}]\nkind = "{kind}"\nport = 0\n'
                 f'upstream = "{scheme}://{upstream_host or host}:{port}{path}"\n{provider_keys}'
             )
-        self.service = await process.start("\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder))
+        self.service = await process.start(
+            "\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder), limit
+        )
         self.addCleanup(lambda: self._finish())
         return self.service
 

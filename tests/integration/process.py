@@ -137,11 +137,14 @@ def twistd(*arguments: str) -> list[str]:
     return [sys.executable, "-c", start, "-n", "--pidfile=", "agentproxy", *arguments]
 
 
-async def start(configuration: str, environ: dict[str, str], folder: str) -> Service:
-    """Run the service with this configuration's text until it is ready."""
+async def start(configuration: str, environ: dict[str, str], folder: str, limit: int | None = None) -> Service:
+    """Run the service with this configuration's text, and so many descriptors at most, until it is ready."""
     path = os.path.join(folder, "agentproxy.toml")
     Path(path).write_text(configuration)
-    watched = spawn(twistd("--config", path), environ, folder)
+    command = twistd("--config", path)
+    if limit is not None:
+        command = ["/bin/sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command]
+    watched = spawn(command, environ, folder)
     await watched.until(lambda: "service.ready" in watched.out or watched.code is not None)
     assert watched.code is None, watched.err
     service = Service(watched)

@@ -206,6 +206,28 @@ class TimeLimitTests(LimitCase):
             ended = harness.ended()
             self.assertEqual((ended["error"], ended["phase"]), ("upstream_timeout", "idle"))
 
+    def test_client_that_does_not_read(self):
+        """Where it is the client that stops an answer, it may take its time as long as it takes something."""
+        for reads in (True, False):
+            harness = self.start()
+            client = harness.client()
+            client.say(request())
+            harness.upstream.say(b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n3\r\nabc\r\n")
+            client.fill()
+            harness.settle(500)
+            self.assertFalse(client.half_closed)
+            if reads:
+                client.taken()
+            harness.settle(200)
+            self.assertEqual(client.half_closed, not reads)
+            if reads:
+                client.drain()
+                harness.upstream.say(b"0\r\n\r\n")
+                self.assertIsNone(harness.ended()["error"])
+            else:
+                self.assertEqual(harness.ended()["error"], "client_stalled")
+                self.assertTrue(harness.upstream.aborted)
+
     def test_upload_keeps_the_answer(self):
         """Bytes that still go up keep an answer from being idle."""
         harness = self.start()

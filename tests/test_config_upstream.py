@@ -100,7 +100,7 @@ class UpstreamTests(ConfigCase):
             "HTTPS://A.Example:8443/v1//": Upstream("https", "a.example", 8443, "/v1"),
             "http://[2001:DB8::0001]:8080/x/y": Upstream("http", "2001:db8::1", 8080, "/x/y"),
             "https://b\u00fccher.example": Upstream("https", "xn--bcher-kva.example", 443, ""),
-            "http://my_model:8000": Upstream("http", "my_model", 8000, ""),
+            "http://my-model:8000": Upstream("http", "my-model", 8000, ""),
             "http://127\u30020\u30020\u30021": Upstream("http", "127.0.0.1", 80, ""),
             "https://a.example/x%2Fy/@z": Upstream("https", "a.example", 443, "/x%2Fy/@z"),
         }
@@ -116,6 +116,7 @@ class UpstreamTests(ConfigCase):
             f"https://{SECRET}@a.example": "one with user information",
             f"https://a.example/?key={SECRET}": "one with a query",
             f"https://a.example/#{SECRET}": "one with a fragment",
+            "http://my_model:8000": "one whose host has an underscore, as no host name may",
         }
         for url in (
             "", "a.example", "ftp://a.example", "https://", "https:///v1", "https://a.example:0", "https://a:65536",

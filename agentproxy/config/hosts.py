@@ -9,8 +9,10 @@ import idna
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# No underscore, though container names have them: no certificate can name such a host, and no resolver need find it.
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*")
+# Underscores are no host name's by RFC 952, and yet container names have them.
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
 # What resolvers take for an IPv4 address in a form of the last century: 127.1, 2130706433, 0x7f.0.0.1.
 _ODD_ADDRESS = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 

@@ -43,7 +43,14 @@ def parse_upstream(text: str) -> Upstream:
         host, port = authority(match[2], DEFAULT_PORTS[scheme])
     except ValueError:
         raise BadUrl(None) from None
+    _reachable(host)
     return Upstream(scheme, host, port, path)
+
+
+def _reachable(host: str) -> None:
+    """Twisted connects to host names by RFC 952 only, and no certificate can name others."""
+    if "_" in host:
+        raise BadUrl("one whose host has an underscore, as no host name may")
 
 
 def _unwanted_part(text: str) -> str | None:
@@ -70,6 +77,7 @@ def parse_proxy(text: str) -> ProxyUrl:
         host, port = authority(match[3], DEFAULT_PORTS[scheme])
     except ValueError:
         raise BadUrl("one without a right host and port") from None
+    _reachable(host)
     return ProxyUrl(scheme, host, port, _basic(match[2]) if match[2] else None)
 
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from tests.integration.raw import connect, request
+from tests.integration.waiting import Waiting, reactor
 
-reactor: Any = _reactor
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Watched(ProcessProtocol):
+class Watched(Waiting, ProcessProtocol):
     """
     A process whose output is kept and waited for.
 
@@ -30,48 +28,30 @@ class Watched(ProcessProtocol):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.out = ""
         self.err = ""
         self.code: int | None = None
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
     def outReceived(self, data: bytes) -> None:
         self.out += data.decode()
-        self._look()
+        self.look()
 
     def errReceived(self, data: bytes) -> None:
         self.err += data.decode()
-        self._look()
+        self.look()
 
     def processEnded(self, reason: Failure) -> None:
         value: Any = reason.value
         self.code = 0 if isinstance(value, ProcessDone) else (-value.signal if value.signal else value.exitCode)
-        self._look()
-
-    def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> Deferred[None]:
-        """Fires once the condition holds, looked at whenever the process says something; fails after a while."""
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append((condition, waiting))
-        waiting.addTimeout(seconds, reactor)
-        waiting.addErrback(self._tell)
-        self._look()
-        return waiting
+        self.look()
 
     def ended(self, seconds: float = 30.0) -> Deferred[None]:
         """Fires once the process has ended."""
         return self.until(lambda: self.code is not None, seconds)
 
-    def _tell(self, failure: Failure) -> Failure:
-        raise AssertionError(f"waited in vain: {failure.value!r}\n--- out\n{self.out}\n--- err\n{self.err}")
-
-    def _look(self) -> None:
-        for each in list(self._waiting):
-            condition, waiting = each
-            if waiting.called:
-                self._waiting.remove(each)
-            elif condition():
-                self._waiting.remove(each)
-                waiting.callback(None)
+    def state(self) -> str:
+        return f"--- out\n{self.out}\n--- err\n{self.err}"
 
 
 def spawn(arguments: list[str], environ: dict[str, str], folder: str) -> Watched:

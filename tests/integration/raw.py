@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from agentproxy.wire.body import ChunkedReader
 from agentproxy.wire.parse import parse_response, split_head
+from tests.integration.waiting import Waiting, reactor
 
-reactor: Any = _reactor
 
-
-class Raw(Protocol):
+class Raw(Waiting, Protocol):
     """
     A client's connection.
 
@@ -28,22 +24,22 @@ class Raw(Protocol):
     transport: Any
 
     def __init__(self) -> None:
+        super().__init__()
         self.data = b""
         self.closed = False
         self.reset = False
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
     def connectionMade(self) -> None:
         self.transport.setTcpNoDelay(True)
 
     def dataReceived(self, data: bytes) -> None:
         self.data += data
-        self._look()
+        self.look()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.closed = True
         self.reset = reason is not connectionDone and not reason.check(type(connectionDone.value))
-        self._look()
+        self.look()
 
     def send(self, data: bytes) -> None:
         """Write."""
@@ -52,15 +48,6 @@ class Raw(Protocol):
     def drop(self) -> None:
         """Reset the connection."""
         self.transport.abortConnection()
-
-    def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> Deferred[None]:
-        """Fires once the condition holds, looked at whenever something comes."""
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append((condition, waiting))
-        waiting.addTimeout(seconds, reactor)
-        waiting.addErrback(self._tell)
-        self._look()
-        return waiting
 
     async def read(self, size: int) -> bytes:
         """The next so many bytes."""
@@ -100,17 +87,8 @@ class Raw(Protocol):
         self.data = reader.rest + self.data
         return head, b"".join(pieces)
 
-    def _tell(self, failure: Failure) -> Failure:
-        raise AssertionError(f"waited in vain: {failure.value!r}; there is {self.data[-2000:]!r}")
-
-    def _look(self) -> None:
-        for each in list(self._waiting):
-            condition, waiting = each
-            if waiting.called:
-                self._waiting.remove(each)
-            elif condition():
-                self._waiting.remove(each)
-                waiting.callback(None)
+    def state(self) -> str:
+        return f"there is {self.data[-2000:]!r}"
 
 
 async def connect(port: int) -> Raw:

@@ -208,13 +208,16 @@ class AgentproxyService(Service):
                 released=released,
             )
 
+        def phases(phase: str, seconds: float) -> None:
+            self.observer.connect_phase(provider.name, phase, seconds)
+
         connector = Connector(
             reactor,
             upstream,
             settings.egress.proxy_for(upstream.scheme, upstream.host, upstream.port),
             trust,
             timeouts.connect,
-            lambda phase, seconds: self.observer.connect_phase(provider.name, phase, seconds),
+            phases,
         )
         own = tuple(field for field in provider.headers if field[0].lower() in CREDENTIAL_HEADERS)
         for _, value in own:
@@ -236,6 +239,7 @@ class AgentproxyService(Service):
                 host_header=host_header,
                 head_limit=limits.header_bytes,
                 timeout=timeouts.connect,
+                phases=phases,
             ),
             observer=self.observer,
             clock=reactor,

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from agentproxy.errors import ProxyError, UpstreamUnreachable
 from agentproxy.upstream.connection import Connection
-from agentproxy.upstream.connector import Connector
+from agentproxy.upstream.connector import Connector, Phases
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
 from agentproxy.upstream.outbound import Outbound
@@ -72,6 +72,7 @@ class WebSocketOpener:
 
     :param build: makes the `Connection` that reads a refusal's response.
     :param timeout: seconds for the answer to the handshake.
+    :param phases: told that it came, and its seconds.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class WebSocketOpener:
         host_header: bytes,
         head_limit: int,
         timeout: float,
+        phases: Phases,
     ) -> None:
         self._connector = connector
+        self.phases = phases
         self.clock = reactor
         self.hop = connector.hop
         self.build = build
@@ -158,6 +161,7 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
         # Autobahn would gather the peer's certificate and process ids here.
         self._transport_details = TransportDetails(peer="", is_server=False, is_secure=False)
         self.peer = ""
+        self._began = self._opener.clock.seconds()
         self._timer = self._opener.clock.callLater(self._opener.timeout, self._late)
         self._connectionMade()
 
@@ -193,6 +197,7 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
             head = heads.feed(b"")
         if head is None or self._timer is None:
             return
+        self._opener.phases("handshake", self._opener.clock.seconds() - self._began)
         if head.status == 101:
             self._switched(head, heads.rest)
         else:

@@ -148,6 +148,8 @@ class WebSocketTests(ChainCase):
         self.assertIn(b"429", body)
         client.send(upgrade("/simulator/ws/echo"))
         self.assertEqual((await client.head()).status, 101)
+        metrics = await self.admin("/metrics")
+        self.assertIn('agentproxy_upstream_connect_seconds_count{phase="handshake",provider="openai"} 2.0', metrics)
 
     async def test_switched_off(self) -> None:
         """``websocket = false`` answers 426 at once, and HTTP goes on over the same connection."""

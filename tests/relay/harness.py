@@ -154,6 +154,7 @@ class Harness:
                 host_header=b"api.example",
                 head_limit=self.limits.header_bytes,
                 timeout=self.timeouts.connect,
+                phases=lambda phase, seconds: None,
             ),
             observer=self.observer,
             clock=clock,

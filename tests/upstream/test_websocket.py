@@ -39,6 +39,7 @@ class Opening:
     ) -> None:
         self.clock = Clock()
         self.dialler = Dialler()
+        self.phases: list[tuple[str, float]] = []
         self.opener = WebSocketOpener(
             self.clock,
             self.dialler,  # type: ignore[arg-type]
@@ -46,6 +47,7 @@ class Opening:
             host_header=b"api.example",
             head_limit=4096,
             timeout=10.0,
+            phases=lambda phase, seconds: self.phases.append((phase, seconds)),
         )
         head = outbound(b"GET", b"/v1/realtime?model=x%2f", fields, interim)
         self.waiting: Deferred[Any] = self.opener.open(Handshake(head, subprotocols, extensions))
@@ -151,6 +153,13 @@ class OpenedTests(WebSocketCase):
         self.assertEqual((opened.head.status, opened.head.reason), (101, b"Switching Protocols"))
         self.assertEqual(opened.head.first(b"x-codex-turn-state"), b"\xe9\x85\xff")
         self.assertEqual(opened.head.values(b"set-cookie"), [b"a", b"b"])
+
+    def test_phase(self) -> None:
+        """How long upstream took to answer is told."""
+        opening = Opening()
+        opening.clock.advance(1.5)
+        opening.say(opening.switching())
+        self.assertEqual(opening.phases, [("handshake", 1.5)])
 
     def test_cut(self) -> None:
         """It opens wherever the answer is cut; frames that came with it are the surplus, up to that."""

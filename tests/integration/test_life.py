@@ -157,6 +157,24 @@ class StartTests(TestCase):
         self.assertIn(f"127.0.0.1:{port}", line)
         self.assertIn("in use", line)
 
+    async def test_log_file(self) -> None:
+        """``twistd --logfile`` has its way: the log's lines go there."""
+        provider = '[providers.p]\nkind = "openai"\nport = 0\nupstream = "https://api.openai.com"\n'
+        path = self.file(f"[admin]\nport = 0\n{provider}")
+        folder = self.folder()
+        command = [*twistd()[:3], "-n", "--pidfile=", "--logfile=x.log", "agentproxy", "--config", path]
+        watched = spawn(command, {}, folder)
+        log = Path(folder, "x.log")
+        for _ in range(200):
+            if watched.code is not None or (log.exists() and "service.ready" in log.read_text()):
+                break
+            await deferLater(reactor, 0.05)
+        self.assertIn("service.ready", log.read_text())
+        watched.transport.signalProcess("TERM")
+        await watched.ended()
+        self.assertEqual((watched.code, watched.out, watched.err), (0, "", ""))
+        self.assertIn("service.stop", log.read_text())
+
     async def test_demo(self) -> None:
         """Each ``curl`` line that the demo prints, pasted, is answered by the simulator through the whole chain."""
         ports = "".join(

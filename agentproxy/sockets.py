@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import select
 import socket
-from typing import Any
+import struct
+import termios
+from typing import Any, Literal
 
 KEEPALIVE_IDLE = 60
 """Seconds without a byte until the system asks whether the peer is still there."""
@@ -34,6 +38,42 @@ def pending(transport: Any) -> bool:
     except OSError:
         return True
     return True
+
+
+def unsent(transport: Any) -> int:
+    """Bytes written to a transport that the peer's system has not acknowledged; 0 where that can't be told."""
+    tcp = tcp_of(transport)
+    waiting = buffered(tcp)
+    handle = getattr(tcp, "socket", None)
+    if handle is None:
+        return waiting
+    try:
+        # Linux: SIOCOUTQ, tcp(7), has TIOCOUTQ's number.
+        queue: int = struct.unpack("i", fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    except OSError:
+        return waiting
+    return waiting + queue
+
+
+def buffered(tcp: Any) -> int:
+    """Bytes written to a TCP transport that lie in Twisted's own buffer, which has no public name for that."""
+    rest: int = len(getattr(tcp, "dataBuffer", b"")) - getattr(tcp, "offset", 0) + getattr(tcp, "_tempDataLen", 0)
+    return rest
+
+
+def hung_up(transport: Any) -> Literal["end", "reset"] | None:
+    """Whether the peer has closed its half or reset the connection; seen although nothing is being read from it."""
+    handle = getattr(tcp_of(transport), "socket", None)
+    if handle is None:
+        return None
+    poll = select.poll()
+    # Linux has a flag for the peer's half; elsewhere only resets are seen.
+    half = getattr(select, "POLLRDHUP", 0)
+    poll.register(handle.fileno(), half)
+    seen = poll.poll(0)
+    if not seen:
+        return None
+    return "reset" if seen[0][1] & (select.POLLERR | select.POLLHUP | select.POLLNVAL) else "end"
 
 
 def tune(transport: Any, buffer_bytes: int | None = None) -> None:

@@ -14,8 +14,8 @@ from zope.interface import implementer
 from agentproxy.call import Call
 from agentproxy.errors import UpstreamTimeout
 from agentproxy.relay import reply
-from agentproxy.relay.patience import unsent
 from agentproxy.relay.port import Port
+from agentproxy.sockets import unsent
 from agentproxy.timers import IdleTimer
 from agentproxy.upstream.response import Response
 from agentproxy.wire.body import LAST_CHUNK, chunk
@@ -65,7 +65,7 @@ class Answer(Protocol):
         self._idle: IdleTimer | None = None
         self._response: Response | None = None
         self._paused = False
-        self._unsent = -1
+        self._unsent = 0
 
     def begin(self, response: Response) -> None:
         """Write the head, then stream the body."""
@@ -129,6 +129,7 @@ class Answer(Protocol):
     def pauseProducing(self) -> None:
         """The client does not read."""
         self._paused = True
+        self._unsent = unsent(self._client)
         if self._response is not None:
             self._response.pauseProducing()
 
@@ -152,7 +153,7 @@ class Answer(Protocol):
         if self._paused:
             # Upstream says nothing since we keep it from it; what counts is whether the client takes anything.
             before, self._unsent = self._unsent, unsent(self._client)
-            if before < 0 or self._unsent < before:
+            if self._unsent < before:
                 self._idle = IdleTimer(self._port.clock, seconds, self._late)
                 return
             self._call.error, self._call.phase = "client_stalled", "idle"

@@ -71,6 +71,7 @@ class StreamedBody:
         self._held = False
         self._whole = False
         self._stopped = False
+        self._unsent = 0
 
     @property
     def held(self) -> bool:
@@ -109,6 +110,7 @@ class StreamedBody:
     def pauseProducing(self) -> None:
         """Upstream does not read: neither do we."""
         self._paused = True
+        self._unsent = self._left()
         if not self._held and not self._whole:
             self._held = True
             self._pause()
@@ -117,6 +119,15 @@ class StreamedBody:
         """It does again."""
         self._paused = False
         self._flush()
+
+    def taking(self) -> bool:
+        """Whether upstream has taken some of what was written to it since the last look, or since it paused us."""
+        before, self._unsent = self._unsent, self._left()
+        return self._unsent < before
+
+    def _left(self) -> int:
+        left: Callable[[], int] = getattr(self._consumer, "unsent", int)
+        return left()
 
     def stopProducing(self) -> None:
         """Nobody wants the rest; what still comes is thrown away."""

@@ -52,7 +52,7 @@ class HttpExchange(Exchange):
         length = self.head.length
         self._reader = LengthReader(length) if length >= 0 else ChunkedReader(limits.header_bytes)
         self._idle = IdleTimer(self.port.clock, self.port.timeouts.idle_http, self._stuck)
-        self._body = StreamedBody(length, limits.buffer_bytes, self.client.pause, self.client.resume, self._body_sent)
+        self._body = StreamedBody(length, limits.buffer_bytes, self.client.pause, self._resumed, self._body_sent)
         return self._body
 
     def received(self, data: bytes) -> bytes:
@@ -102,6 +102,11 @@ class HttpExchange(Exchange):
         self._stop_idle()
         self.failed(failure)
 
+    def _resumed(self) -> None:
+        if self._idle is not None:
+            self._idle.touch()
+        self.client.resume()
+
     def _body_sent(self) -> None:
         self._stop_idle()
 
@@ -118,6 +123,10 @@ class HttpExchange(Exchange):
         self._idle = None
         seconds = self.port.timeouts.idle_http
         assert self._body is not None
+        if self._body.taking():
+            # No byte of the client's comes since we keep it waiting, but what it sent is on its way.
+            self._idle = IdleTimer(self.port.clock, seconds, self._stuck)
+            return
         if self.wants_bytes and not self._body.held:
             self._break(RequestTimeout(f"The request's body stopped for {seconds:g} s. Send it again."))
             return

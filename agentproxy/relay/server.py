@@ -18,11 +18,11 @@ from agentproxy.errors import ProxyError, RequestTimeout
 from agentproxy.relay import reply
 from agentproxy.relay.exchange import Exchange
 from agentproxy.relay.http import HttpExchange
-from agentproxy.relay.patience import Patience, buffered
+from agentproxy.relay.patience import Patience, Watch
 from agentproxy.relay.port import Port
 from agentproxy.relay.websocket import ServerFactory as WebSocketFactory
 from agentproxy.relay.websocket import WebSocketExchange, asks_for_upgrade
-from agentproxy.sockets import tune
+from agentproxy.sockets import buffered, tune
 from agentproxy.timers import IdleTimer
 from agentproxy.wire.head import RequestHead
 from agentproxy.wire.parse import RequestHeads
@@ -61,6 +61,7 @@ class PortProtocol(Protocol):
         self._lost = False
         self._timer: Any = None
         self._later: Any = None
+        self._watch = Watch(port.clock)
         self._idle: IdleTimer | None = None
 
     def connectionMade(self) -> None:
@@ -125,7 +126,7 @@ class PortProtocol(Protocol):
         head, rest = got
         if head.method == b"GET" and head.target in self._port.local:
             self._answer_locally(head)
-            self._queued = rest + self._queued
+            self._requeue(rest)
             return
         exchange: Exchange
         if asks_for_upgrade(head):
@@ -138,7 +139,11 @@ class PortProtocol(Protocol):
         except Exception:
             exchange.failed(Failure())
             return
-        if rest:
+        self._requeue(rest)
+
+    def _requeue(self, rest: bytes) -> None:
+        """What came behind a request is the next one's, unless there is to be none."""
+        if rest and not self._closing:
             self._queued = rest + self._queued
 
     def _answer_locally(self, head: RequestHead) -> None:
@@ -196,13 +201,16 @@ class PortProtocol(Protocol):
 
     def _regulate(self) -> None:
         """Read, unless the exchange wants no more or enough requests wait."""
-        pause = self._held or len(self._queued) > self._port.limits.header_bytes
+        crowded = len(self._queued) > self._port.limits.header_bytes
+        pause = (self._held or crowded) and not self._closing
         if pause == self._paused or self._lost:
             return
         self._paused = pause
         if pause:
             self.transport.pauseProducing()
+            self._watch.begin(self.transport)
         else:
+            self._watch.cancel()
             self.transport.resumeProducing()
 
     @property
@@ -280,6 +288,7 @@ class PortProtocol(Protocol):
 
     def _stop_timers(self) -> None:
         self._stop_timer()
+        self._watch.cancel()
         if self._later is not None:
             self._later.cancel()
             self._later = None

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.call import Call, Close
-from agentproxy.relay.patience import Patience
+from agentproxy.relay.patience import Patience, Watch
 from agentproxy.relay.port import Port
 from agentproxy.relay.turns import TurnCount
 from agentproxy.sockets import tcp_of
@@ -57,6 +57,7 @@ class Side(Protocol):
         self.told = False
         self._losing = False
         self._timer: Any = None
+        self._watch = Watch(splice.clock)
         self._write: Callable[[bytes], object]
         self._idle: IdleTimer | None = None
 
@@ -82,15 +83,18 @@ class Side(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.gone = True
         self._stop_timer()
+        self._watch.cancel()
         self.splice.lost(self)
 
     def pauseProducing(self) -> None:
         """The other end does not read."""
         if not self.gone:
             self.transport.pauseProducing()
+            self._watch.begin(self.transport, self.other.transport)
 
     def resumeProducing(self) -> None:
         """It does again."""
+        self._watch.cancel()
         if not self.gone:
             self.transport.resumeProducing()
 
@@ -131,6 +135,7 @@ class Side(Protocol):
         """Take the back-pressure off: it would hold the close back."""
         transport: Any = self.transport
         transport.unregisterProducer()
+        self._watch.cancel()
         transport.resumeProducing()
 
     def _abort(self) -> None:

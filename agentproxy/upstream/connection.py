@@ -15,7 +15,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from agentproxy.errors import UpstreamUnreachable
-from agentproxy.sockets import pending, tcp_of
+from agentproxy.sockets import pending, tcp_of, unsent
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
@@ -124,8 +124,6 @@ class Connection(Protocol):
         body.startProducing(self).addCallbacks(self._body_sent, lambda _: self.abort())
         return waiting
 
-    # The request's body writes to us.
-
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """The body is told to pause while upstream doesn't read."""
         self.transport.registerProducer(producer, streaming)
@@ -153,8 +151,6 @@ class Connection(Protocol):
     def _late(self) -> None:
         self._timer = None
         self._fail(Failure(timed_out("first_byte", self._hop, self._first_byte)))
-
-    # Upstream speaks.
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is not None:
@@ -279,6 +275,10 @@ class Connection(Protocol):
         self._outbound = outbound
         self._waiting = waiting
         self._respond(head, data)
+
+    def unsent(self) -> int:
+        """Bytes written that upstream has not taken yet."""
+        return unsent(self.transport)
 
     def pause(self) -> None:
         """Stop reading."""

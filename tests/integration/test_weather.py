@@ -249,6 +249,25 @@ class AnswerWeatherTests(WeatherCase):
             self.assertEqual(len(self.simulator.connections), 0, data)
         await self.settled(before)
 
+    async def test_a_client_that_goes_while_it_is_not_read(self) -> None:
+        """One that upstream's slowness keeps unread is missed too: uploading, upgrading, pipelining."""
+        await self.build(tables="[limits]\nbuffer_bytes = 100000")
+        before = self.service.descriptors()
+        for data in (
+            request("/simulator/sink?hold=60", "Content-Length: 100000000", method="POST") + bytes(30_000_000),
+            upgrade("/simulator/with/silence=head/simulator/ws/echo") + bytes(30_000_000),
+            request("/simulator/fail?at=silent") + request("/models") * 300_000,
+        ):
+            seen = len(self.simulator.requests)
+            client = await self.connect()
+            client.send(data)
+            while len(self.simulator.requests) == seen:
+                await deferLater(reactor, 0.01)
+            await deferLater(reactor, 1)
+            self.assertGreater(await self.gauge(), 0)
+            client.drop()
+            await self.settled(before)
+
     async def test_a_reader_that_stops(self) -> None:
         """A client that does not read costs no memory, and upstream is made to wait."""
         await self.build()

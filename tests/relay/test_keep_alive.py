@@ -28,6 +28,18 @@ class PipelineTests(RelayCase):
             harness.upstream.say(response(line))
         self.assertEqual([each.body for each in self.answers(client)], [b"POST /a", b"POST /v1/responses", b"GET /b"])
 
+    def test_behind_the_last_answer(self):
+        """What a client sends behind a request that ends its connection is read and thrown away, however much it is."""
+        harness = self.start()
+        client = harness.client()
+        client.say(request(b"GET /health", b"Connection: close") + request(b"GET /a") * 10000)
+        self.assertEqual([each.body for each in self.answers(client)], [b'{"status":"ok"}'])
+        self.assertTrue(client.half_closed)
+        client.say(request(b"GET /b") * 10000)
+        self.assertFalse(client.paused)
+        self.assertEqual(harness.upstreams, [])
+        client.lost()
+
     def test_with_local_ones(self):
         """What the port answers by itself keeps its place in the order."""
         harness = self.start()

@@ -185,6 +185,21 @@ class TimeLimitTests(LimitCase):
             self.assertTrue(harness.upstream.aborted)
             self.assertEqual(harness.ended()["phase"], "send")
 
+    def test_slow_upstream(self):
+        """An upstream that takes some of an upload, however slowly, is waited for."""
+        harness = self.start()
+        client = harness.client()
+        client.say(request(b"POST /", b"Content-Length: 10", body=b"a"))
+        harness.upstream.fill()
+        for _ in range(5):
+            harness.settle(200)
+            taken = harness.upstream.value()
+            harness.upstream.clear()
+            harness.upstream.io.write(taken[10:])
+            self.assertFalse(harness.upstream.aborted)
+        harness.settle(601)
+        self.assertEqual(harness.ended()["phase"], "send")
+
     def test_idle_answer(self):
         """An answer in which nothing moves for idle_http is cut off, and seen as such; 1.0's by a reset."""
         for version in (b"HTTP/1.1", b"HTTP/1.0"):
@@ -214,7 +229,7 @@ class TimeLimitTests(LimitCase):
             client.say(request())
             harness.upstream.say(b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n\r\n3\r\nabc\r\n")
             client.fill()
-            harness.settle(500)
+            harness.settle(250)
             self.assertFalse(client.half_closed)
             if reads:
                 client.taken()

@@ -151,11 +151,15 @@ class StartTests(TestCase):
             holder.listen()
             port = holder.getsockname()[1]
             provider = f'[providers.p]\nkind = "openai"\nport = {port}\nupstream = "https://api.openai.com"\n'
-            watched = await self.run_to_end("--config", self.file(f"[admin]\nport = 0\n{provider}"))
-        self.assertEqual(watched.code, 1)
-        (line,) = watched.err.splitlines()
-        self.assertIn(f"127.0.0.1:{port}", line)
-        self.assertIn("in use", line)
+            path, folder = self.file(f"[admin]\nport = 0\n{provider}"), self.folder()
+            for arguments in (["--config", path], ["--demo", "--config", path]):
+                watched = await self.run_to_end(*arguments, TMPDIR=folder)
+                self.assertEqual(watched.code, 1)
+                (line,) = watched.err.splitlines()
+                self.assertIn(f"127.0.0.1:{port}", line)
+                self.assertIn("in use", line)
+        # The demo's throw-away CA went with it.
+        self.assertEqual(os.listdir(folder), [])
 
     async def test_log_file(self) -> None:
         """``twistd --logfile`` has its way: the log's lines go there."""

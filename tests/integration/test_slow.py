@@ -7,7 +7,7 @@ import re
 from twisted.internet.task import deferLater
 
 from tests.integration.chain import ChainCase, reactor
-from tests.integration.raw import Raw, request, upgrade
+from tests.integration.raw import Raw, connect, request, upgrade
 
 
 class SlowReaderTests(ChainCase):
@@ -57,12 +57,18 @@ class DescriptorTests(ChainCase):
         crowd = [await self.connect() for _ in range(80)]
         watched = self.service.watched
         await watched.until(lambda: "accept.paused" in watched.out)
+        # A health check is not turned away: it waits its turn.
+        health = await connect(self.service.ports["admin"])
+        self.addCleanup(health.drop)
+        health.send(request("/health"))
         head, body = await running.response()
         self.assertEqual((head.status, body.count(b"data")), (200, 30))
+        self.assertFalse(health.closed)
         for client in crowd[:70]:
             client.drop()
         crowd[-1].send(request("/health"))
         head, _ = await crowd[-1].response()
         self.assertEqual(head.status, 200)
+        self.assertEqual((await health.response())[0].status, 200)
         for client in crowd[70:]:
             client.drop()

@@ -213,6 +213,20 @@ class UpstreamErrorTests(ShapeCase):
         self.assertTrue(harness.upstream.aborted)
         self.assertEqual(harness.ended()["phase"], "first_byte")
 
+    def test_fault_at_once(self):
+        """Nor does it lose the client where it happens before anything was waited for, whatever was asked."""
+        for data in (request(), upgrade()):
+            harness = self.start()
+
+            def connect(factory):
+                raise ZeroDivisionError
+
+            harness.connector.connect = connect
+            client = harness.client()
+            client.say(data)
+            self.check(self.answer(client), "openai", 500, "internal_error", True)
+            self.assertEqual([fault["fault"] for fault in harness.events("call.fault")], ["ZeroDivisionError"])
+
     def test_fault_of_ours(self):
         """What nobody foresaw is 500, logged with its traceback, and tells the client nothing of it."""
         harness = self.start()

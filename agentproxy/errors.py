@@ -13,6 +13,16 @@ class ConfigError(Exception):
     """A configuration that can't be used. Its text is one line: file, key, what was wanted, what was found."""
 
 
+_ADVICE = {
+    "connect": "Check that it runs and can be reached from where agentproxy runs (egress.proxy, egress.no_proxy).",
+    "tunnel": "Check egress.proxy, and the proxy's own log.",
+    "tls": "Check the upstream's address, and egress.ca_file.",
+    "handshake": "Try again; if it stays so, look at the provider's status.",
+    "send": "Try again; if it stays so, look at the provider's status.",
+    "first_byte": "Try again; if it stays so, look at the provider's status.",
+}
+
+
 class ProxyError(Exception):
     """
     An error of the proxy's own.
@@ -35,8 +45,9 @@ class ProxyError(Exception):
 
     @property
     def text(self) -> str:
-        """The message as a user reads it."""
-        return f"[{self.code}] {self.message}"
+        """The message as a user reads it, with what to do about a phase that failed."""
+        advice = _ADVICE.get(self.phase or "")
+        return f"[{self.code}] {self.message}" + (f" {advice}" if advice else "")
 
 
 class BadRequest(ProxyError):

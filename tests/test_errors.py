@@ -57,3 +57,12 @@ class ErrorTests(SynchronousTestCase):
     def test_configuration_errors_are_not_answers(self) -> None:
         """A wrong configuration stops the start; it is never rendered to a client."""
         self.assertFalse(issubclass(errors.ConfigError, ProxyError))
+
+
+class AdviceTests(SynchronousTestCase):
+    def test_phases(self) -> None:
+        """Where a phase failed, the message says what to do about it; elsewhere it says so itself."""
+        for phase in ("connect", "tunnel", "tls", "handshake", "send", "first_byte"):
+            text = errors.UpstreamUnreachable("It failed.", phase=phase).text
+            self.assertRegex(text, r"\A\[upstream_unreachable\] It failed\. (Check|Try) .+\.\Z")
+        self.assertEqual(errors.BadRequest("Send less.").text, "[bad_request] Send less.")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
+from typing import Any
 
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
 from agentproxy.wire.frames import close_frame, text_frame
@@ -14,6 +17,26 @@ from tests.integration.chain import CLIENT_SECRET, KEYS, ChainCase, reactor
 from tests.integration.raw import KEY, Raw, upgrade
 
 MASK = b"\x11\x22\x33\x44"
+
+
+def accept(key: bytes) -> bytes:
+    """The answer to a key (RFC 6455, 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+
+
+class Deaf(Protocol):
+    """An upstream that accepts a WebSocket and then reads nothing."""
+
+    transport: Any
+    asked = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.asked += data
+        if b"\r\n\r\n" in self.asked:
+            self.transport.pauseProducing()
+            [key] = re.findall(rb"(?i)sec-websocket-key: (\S+)", self.asked)
+            fields = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept(key)
+            self.transport.write(b"HTTP/1.1 101 Switching Protocols\r\n" + fields + b"\r\n\r\n")
 
 
 class WebSocketTests(ChainCase):
@@ -25,8 +48,7 @@ class WebSocketTests(ChainCase):
         client.send(upgrade(target, *fields))
         head = await client.head()
         self.assertEqual(head.status, 101)
-        accept = hashlib.sha1((KEY + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
-        self.assertEqual(head.first(b"sec-websocket-accept"), base64.b64encode(accept))
+        self.assertEqual(head.first(b"sec-websocket-accept"), accept(KEY.encode()))
         self.head = head
         return client
 
@@ -167,6 +189,26 @@ class WebSocketTests(ChainCase):
         self.assertEqual(await client.read(16), b"\x88\x0e" + (1001).to_bytes(2, "big") + b"idle timeout")
         await self.gone()
         self.assertEqual(self.simulator.websockets[-1].close, (1001, "idle timeout"))
+
+    async def test_a_client_that_goes_while_upstream_does_not_read(self) -> None:
+        """A socket whose client is not read, since upstream takes nothing, ends when the client goes."""
+        deaf = Deaf()
+        listening = reactor.listenTCP(0, Factory.forProtocol(lambda: deaf), interface="127.0.0.1")
+        self.addCleanup(listening.stopListening)
+        self.serve()
+        self.served.port = listening.getHost().port
+        await self.build(
+            scheme="http", egress="direct", upstream_host="127.0.0.1", tables="[limits]\nbuffer_bytes = 100000"
+        )
+        before = self.service.descriptors()
+        client = await self.open("/responses")
+        client.send(whole_frame(0x2, bytes(30_000_000), MASK))
+        await deferLater(reactor, 1)
+        self.assertEqual(await self.gauge(), 1)
+        client.drop()
+        await self.settled(before)
+        deaf.transport.abortConnection()
+        await deferLater(reactor, 0.05)
 
     async def test_a_hundred_sockets_leave_nothing(self) -> None:
         """Sockets opened and dropped leave no call, descriptor or tunnel behind."""

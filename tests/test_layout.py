@@ -12,11 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ROOT / "agentproxy"
 MAX_LINES = 300
 
-BASE = frozenset({"call", "errors", "sockets", "timers"})
+BASE = frozenset({"call", "engine", "errors", "sockets", "timers"})
 LOW = BASE | {"wire", "providers", "config"}
 ROOMS = LOW | {"policy", "upstream", "observe"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "call": frozenset(),
+    "engine": frozenset(),
     "errors": frozenset(),
     "sockets": frozenset(),
     "timers": frozenset(),

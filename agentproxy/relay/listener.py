@@ -11,6 +11,8 @@ from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from agentproxy.engine.transport import DirectServer
+
 PAUSE = 0.25
 """Seconds until accepting is tried again."""
 
@@ -30,6 +32,7 @@ class PausingPort(tcp.Port):
         self, port: int, factory: ServerFactory[Any], interface: str, reactor: Any, exhausted: Callable[[], object]
     ) -> None:
         super().__init__(port, factory, 511, interface, reactor)
+        self.transport = DirectServer
         self._clients = factory
         self._clock = reactor
         self._exhausted = exhausted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ class TopService(MultiService):
             self._demo.tell(self._service.ports)
         # The reactor puts its own handlers in as it starts.
         self._reactor.callWhenRunning(self._handle_signals)
+        self._reactor.callWhenRunning(_settle)
 
     def stopService(self) -> Any:
         """Drain; what the demo simulates is there until the end."""
@@ -98,8 +100,19 @@ class TopService(MultiService):
                 os.remove(self._pid_file)
 
 
+def _settle() -> None:
+    """What start-up has made stays: the collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def makeService(options: Options) -> IService:
     """Called by twistd with the parsed options."""
+    with contextlib.suppress(ImportError):
+        # Where there is no epoll, Twisted's choice serves as well.
+        from agentproxy.engine.reactor import install
+
+        install()
     from twisted.internet import reactor
 
     settings, environ, demo = options.settings, dict(os.environ), None

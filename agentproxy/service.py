@@ -230,7 +230,7 @@ class AgentproxyService(Service):
             timeouts=timeouts,
             gate=Gate(provider, credentials, limits, settings.listen.origins),
             credentials=credentials,
-            client=ProviderClient(reactor, upstream, PoolAgent(pool)),
+            client=ProviderClient(PoolAgent(pool)),
             opener=WebSocketOpener(
                 reactor,
                 connector,

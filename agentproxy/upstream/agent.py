@@ -12,12 +12,10 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from agentproxy.config import Upstream
 from agentproxy.upstream.connection import Connection
-from agentproxy.upstream.outbound import FixedURL, NoCookies, Outbound
+from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.pool import Pool
 from agentproxy.upstream.response import Response
-from agentproxy.wire.connect import authority
 
 SAFE_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 """RFC 9110, 9.2.1."""
@@ -39,11 +37,11 @@ class PoolAgent:
         self,
         method: bytes,
         uri: bytes,
-        headers: Headers | None = None,
+        headers: Headers | Outbound | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
         """
-        :param headers: an `Outbound`, whose target is what is sent; plain headers are made one.
+        :param headers: an `Outbound`, whose method and target are what is sent; plain headers are made one.
         :param bodyProducer: one with a ``whole`` of bytes is sent at once with the head.
         """
         outbound = headers if isinstance(headers, Outbound) else _outbound(method, uri, headers)
@@ -73,39 +71,26 @@ def _outbound(method: bytes, uri: bytes, headers: Headers | None) -> Outbound:
     return Outbound(method, URI.fromBytes(uri).originForm, fields, lambda _: None)
 
 
-class ProviderClient:
+class ProviderClient(HTTPClient):  # type: ignore[misc]
     """
-    A provider's HTTP client: treq over a `PoolAgent`.
+    A provider's HTTP client: treq's, over a `PoolAgent`, and without what a relay must not do.
 
-    :param reactor: for treq, which would import the global one.
+    treq parses the URL and encodes it anew, rewrites ``Accept-Encoding``, decodes bodies and keeps cookies. Here the
+    target and the fields are sent as they are, and the response is the agent's own.
     """
 
-    def __init__(self, reactor: Any, upstream: Upstream, agent: IAgent) -> None:
-        self._reactor = reactor
-        self._url = FixedURL.of(f"{upstream.scheme}://{authority(upstream.host, upstream.port)}/")
-        self._cookies = NoCookies()
-        self._treq = HTTPClient(agent, NoCookies())
-
-    def send(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
+    def request(
+        self, method: bytes, url: bytes, *, headers: Outbound, data: IBodyProducer | None
+    ) -> Deferred[Response]:
         """
         Send a request.
 
         The Deferred fires at the final response's head, and fails with a `ProxyError`. Cancelling it gives the
         request up.
         """
-        sending: Deferred[Any] = self._treq.request(
-            "GET",  # The true method is the Outbound's: treq would change its case.
-            self._url,
-            headers=outbound,
-            data=body,
-            cookies=self._cookies,
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._reactor,
-        )
-        return sending.addCallback(_original)
+        sending: Deferred[Response] = self._agent.request(method, url, headers, data)
+        return sending
 
-
-def _original(response: Any) -> Response:
-    original: Response = response.original
-    return original
+    def send(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
+        """As `request`, with what the head says."""
+        return self.request(outbound.method, outbound.target, headers=outbound, data=body)

@@ -11,7 +11,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
-from agentproxy.upstream.outbound import Inbound
 from agentproxy.wire.head import ResponseHead
 
 
@@ -44,7 +43,6 @@ class Response:
         self.head = head
         self.code = head.status
         self.phrase = head.reason
-        self.headers: Headers = Inbound()
         self.length = head.length if head.length >= 0 else UNKNOWN_LENGTH
         self._source: Source | None = source
         self._reader: IProtocol | None = None
@@ -52,6 +50,14 @@ class Response:
         self._early: list[bytes] = []
         self._end: Failure | None = None
         self._unwanted = False
+
+    @property
+    def headers(self) -> Headers:
+        """A copy of the head's fields, for whoever looks at them as Twisted's clients do."""
+        headers = Headers()
+        for _, name, value in self.head.fields:
+            headers.addRawHeader(name, value)
+        return headers
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Redirects are the client's business."""

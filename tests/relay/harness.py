@@ -146,7 +146,7 @@ class Harness:
             timeouts=self.timeouts,
             gate=Gate(provider, self.credentials, self.limits),
             credentials=self.credentials,
-            client=ProviderClient(clock, upstream, PoolAgent(self.pool)),
+            client=ProviderClient(PoolAgent(self.pool)),
             opener=WebSocketOpener(
                 clock,
                 self.connector,

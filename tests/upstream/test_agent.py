@@ -13,7 +13,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface.verify import verifyObject
 
-from agentproxy.config import Upstream
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.outbound import Outbound
@@ -30,7 +29,7 @@ class AgentCase(UpstreamCase):
         self.pool = pool(self.clock, self.dialler)
         self.addCleanup(self.pool.close)
         self.agent = PoolAgent(self.pool)
-        self.client = ProviderClient(self.clock, Upstream("https", "api.example", 443, "/v1"), self.agent)
+        self.client = ProviderClient(self.agent)
 
     def send(self, head: Outbound | None = None, body: Any = None) -> Deferred[Any]:
         return self.client.send(head or outbound(), body)

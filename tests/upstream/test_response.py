@@ -53,7 +53,7 @@ class ResponseTests(UpstreamCase):
         self.assertTrue(verifyObject(IPushProducer, response))
 
     def test_told(self) -> None:
-        """Status and phrase are the head's; the length is known or not; the headers stay in the head."""
+        """Status and phrase are the head's; the length is known or not; the headers are a copy."""
         for fields, length in (
             (b"Content-Length: 5\r\n", 5),
             (b"Transfer-Encoding: chunked\r\n", UNKNOWN_LENGTH),
@@ -61,7 +61,10 @@ class ResponseTests(UpstreamCase):
         ):
             response, _ = a_response(fields)
             self.assertEqual((response.code, response.phrase, response.length), (200, b"Fine", length))
-            self.assertEqual(list(response.headers.getAllRawHeaders()), [])
+            shown = [(name.lower(), *values) for name, values in response.headers.getAllRawHeaders()]
+            self.assertEqual(shown, [(key, value) for key, _, value in response.head.fields])
+            response.headers.setRawHeaders(b"x-other", [b"1"])
+            self.assertFalse(response.headers.hasHeader(b"x-other"))
 
     def test_reader_first(self) -> None:
         """With a reader there, nothing is held and nothing paused."""

@@ -1,20 +1,19 @@
 """
 The Prometheus metrics of the service, in a registry of their own.
 
-Told on the hot path, so every series' handle is looked up once and kept in a plain dict.
+Told on the hot path: what is counted is a number in a dictionary until somebody asks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, generate_latest
 
 from agentproxy.call import Call, Close
+from agentproxy.observe.series import Counts, Levels, Times
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """Of `Metrics.render`: Prometheus's text format."""
@@ -32,9 +31,6 @@ OTHER = "other"
 _MODEL = re.compile(r"[A-Za-z0-9._:/@+-]{1,100}")
 _MICRO = 1_000_000
 
-Key = tuple[str, ...]
-_Handle = TypeVar("_Handle", Counter, Gauge, Histogram)
-
 
 class _Told(NamedTuple):
     """What has been counted of a call so far."""
@@ -45,16 +41,7 @@ class _Told(NamedTuple):
     frames_out: int = 0
 
 
-class _Series(dict[Key, _Handle]):
-    """A metric's handles by their labels' values, made when they are first asked for."""
-
-    def __init__(self, metric: _Handle) -> None:
-        super().__init__()
-        self._labels: Callable[..., _Handle] = metric.labels
-
-    def __missing__(self, key: Key) -> _Handle:
-        handle = self[key] = self._labels(*key)
-        return handle
+_NOTHING = _Told()
 
 
 class _Few(dict[str, str]):
@@ -72,33 +59,6 @@ class _Few(dict[str, str]):
         return value
 
 
-class _Cost(Collector):
-    """Micro-dollars by provider and model: whole numbers, exported in dollars."""
-
-    def __init__(self) -> None:
-        self.micro_dollars: dict[tuple[str, str], int] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "agentproxy_cost_usd", "Cost of calls, in US dollars.", labels=["provider", "model"]
-        )
-        for labels, micro_dollars in self.micro_dollars.items():
-            family.add_metric(labels, micro_dollars / _MICRO)
-        yield family
-
-
-class _Plain(Collector):
-    """A registry without the ``_created`` series, which double the output and say nothing that is asked."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if sample.name != f"{metric.name}_created"]
-            yield metric
-
-
 class Metrics:
     """
     Counts what it is told of calls. Providers' names come from the configuration; phases, sides, directions and codes
@@ -108,57 +68,53 @@ class Metrics:
     """
 
     def __init__(self, version: str, providers: Iterable[str] = ()) -> None:
-        registry = CollectorRegistry()
-        self._output = _Plain(registry)
+        self._registry = registry = CollectorRegistry()
         self._told: dict[Call, _Told] = {}
         self._models = _Few(MOST_MODELS, _MODEL.fullmatch)
         self._codes = _Few(MOST_CODES, str.isdigit)
 
-        def counter(name: str, text: str, *labels: str) -> _Series[Counter]:
-            return _Series(Counter(f"agentproxy_{name}", text, labels, registry=registry))
+        def counter(name: str, text: str, *labels: str, unit: float = 1) -> Counts:
+            return Counts(f"agentproxy_{name}", text, labels, registry, unit=unit)
 
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> _Series[Histogram]:
-            return _Series(Histogram(f"agentproxy_{name}", text, labels, buckets=buckets, registry=registry))
+        def times(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Times:
+            return Times(f"agentproxy_{name}", text, labels, buckets, registry)
 
-        build = Gauge("agentproxy_build_info", "The running version; always 1.", ("version",), registry=registry)
-        build.labels(version).set(1)
-        self._requests = counter("requests_total", "Calls that ended.", "provider", "protocol", "status")
-        self._active = _Series(
-            Gauge("agentproxy_active_calls", "Calls running now.", ("provider", "protocol"), registry=registry)
-        )
-        self._duration = histogram(
+        Levels("agentproxy_build_info", "The running version; always 1.", ("version",), registry)[(version,)] = 1
+        self._requests = counter("requests", "Calls that ended.", "provider", "protocol", "status")
+        self._active = Levels("agentproxy_active_calls", "Calls running now.", ("provider", "protocol"), registry)
+        self._duration = times(
             "request_duration_seconds", "From a call's head to its end.", CALL_BUCKETS, "provider", "protocol"
         )
-        self._first_byte = histogram(
+        self._first_byte = times(
             "time_to_first_byte_seconds", "From a call's head to upstream's.", CALL_BUCKETS, "provider"
         )
-        self._bytes = counter("bytes_total", "Bytes of bodies and frames.", "provider", "direction")
-        self._frames = counter("websocket_frames_total", "WebSocket frames.", "provider", "direction")
-        self._closes = counter("websocket_closes_total", "WebSockets that ended.", "provider", "side", "code")
-        self._denials = counter("denials_total", "Calls that the proxy refused.", "provider", "code")
-        self._connect = histogram(
+        self._bytes = counter("bytes", "Bytes of bodies and frames.", "provider", "direction")
+        self._frames = counter("websocket_frames", "WebSocket frames.", "provider", "direction")
+        self._closes = counter("websocket_closes", "WebSockets that ended.", "provider", "side", "code")
+        self._denials = counter("denials", "Calls that the proxy refused.", "provider", "code")
+        self._connect = times(
             "upstream_connect_seconds", "What a connection's phases took.", CONNECT_BUCKETS, "provider", "phase"
         )
-        self._errors = counter("upstream_errors_total", "Calls that upstream failed.", "provider", "phase")
-        self._tokens = counter("tokens_total", "Tokens used.", "provider", "model", "type")
-        self._cost = _Cost()
-        registry.register(self._cost)
+        self._errors = counter("upstream_errors", "Calls that upstream failed.", "provider", "phase")
+        self._tokens = counter("tokens", "Tokens used.", "provider", "model", "type")
+        self._cost = counter("cost_usd", "Cost of calls, in US dollars.", "provider", "model", unit=_MICRO)
         for provider in providers:
             for name in ("http", "websocket"):
-                self._active[provider, name].set(0)
+                self._active[provider, name] = 0
             for name in ("to_upstream", "to_client"):
-                self._bytes[provider, name].inc(0)
+                self._bytes[provider, name] = 0
 
     def call_started(self, call: Call) -> None:
         """A call began."""
-        self._told[call] = _Told()
-        self._active[call.provider, call.protocol].inc()
+        self._told[call] = _NOTHING
+        self._active[call.provider, call.protocol] += 1
 
     def progress(self, call: Call) -> None:
         """Count what moved since this was last told; `render` does it for every running call."""
         told = self._told.get(call)
         if told is not None:
-            self._told[call] = self._moved(call, told)
+            self._moved(call, told)
+            self._told[call] = _Told(call.bytes_in, call.bytes_out, call.frames_in, call.frames_out)
 
     def call_ended(self, call: Call, seconds: float) -> None:
         """
@@ -170,50 +126,48 @@ class Metrics:
         if told is None:
             return
         provider, protocol = call.provider, call.protocol
-        self._active[provider, protocol].dec()
-        self._requests[provider, protocol, str(call.status)].inc()
-        self._duration[provider, protocol].observe(seconds)
+        self._active[provider, protocol] -= 1
+        self._requests[provider, protocol, str(call.status)] += 1
+        self._duration.observe((provider, protocol), seconds)
         if call.first_byte is not None:
-            self._first_byte[(provider,)].observe(call.first_byte - call.started)
+            self._first_byte.observe((provider,), call.first_byte - call.started)
         self._moved(call, told)
         if call.close is not None:
             self._closed(provider, call.close)
 
     def denied(self, provider: str, code: str) -> None:
         """The proxy refused a call with this error code of ours."""
-        self._denials[provider, code].inc()
+        self._denials[provider, code] += 1
 
     def connect_phase(self, provider: str, phase: str, seconds: float) -> None:
         """A phase of reaching upstream is done."""
-        self._connect[provider, phase].observe(seconds)
+        self._connect.observe((provider, phase), seconds)
 
     def upstream_error(self, provider: str, phase: str) -> None:
         """Upstream failed a call in this phase."""
-        self._errors[provider, phase].inc()
+        self._errors[provider, phase] += 1
 
     def usage(self, provider: str, model: str, type: str, tokens: int) -> None:
         """Tokens of one type were used."""
-        self._tokens[provider, self._models[model], type].inc(tokens)
+        self._tokens[provider, self._models[model], type] += tokens
 
     def cost(self, provider: str, model: str, micro_dollars: int) -> None:
         """A call cost so many millionths of a dollar."""
-        key = provider, self._models[model]
-        self._cost.micro_dollars[key] = self._cost.micro_dollars.get(key, 0) + micro_dollars
+        self._cost[provider, self._models[model]] += micro_dollars
 
     def render(self) -> tuple[bytes, str]:
         """All series as they stand, and their content type."""
         for call in list(self._told):
             self.progress(call)
-        return generate_latest(self._output), CONTENT_TYPE
+        return generate_latest(self._registry), CONTENT_TYPE
 
-    def _moved(self, call: Call, told: _Told) -> _Told:
-        provider = call.provider
-        self._bytes[provider, "to_upstream"].inc(call.bytes_in - told.bytes_in)
-        self._bytes[provider, "to_client"].inc(call.bytes_out - told.bytes_out)
+    def _moved(self, call: Call, told: _Told) -> None:
+        provider, counted = call.provider, self._bytes
+        counted[provider, "to_upstream"] += call.bytes_in - told.bytes_in
+        counted[provider, "to_client"] += call.bytes_out - told.bytes_out
         if call.protocol == "websocket":
-            self._frames[provider, "to_upstream"].inc(call.frames_in - told.frames_in)
-            self._frames[provider, "to_client"].inc(call.frames_out - told.frames_out)
-        return _Told(call.bytes_in, call.bytes_out, call.frames_in, call.frames_out)
+            self._frames[provider, "to_upstream"] += call.frames_in - told.frames_in
+            self._frames[provider, "to_client"] += call.frames_out - told.frames_out
 
     def _closed(self, provider: str, close: Close) -> None:
-        self._closes[provider, close.side, self._codes[str(close.code)]].inc()
+        self._closes[provider, close.side, self._codes[str(close.code)]] += 1

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii as _quote
+from math import isfinite
 from typing import Literal
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -119,8 +120,19 @@ class EventLog:
 
 def json_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
     """One event as a JSON object and a newline, all of it printable ASCII."""
-    head = f'{{"time":"{stamp}","level":{_quote(level)},"event":{_quote(event)}'
-    line = f"{head},{_json(keys)[1:]}\n" if keys else f"{head}}}\n"
+    parts = [f'{{"time":"{stamp}","level":{_quote(level)},"event":{_quote(event)}']
+    for key, value in keys.items():
+        # What most values are; the rest is the encoder's.
+        if value is None:
+            text = "null"
+        elif type(value) is str:
+            text = _quote(value)
+        elif type(value) is int or (type(value) is float and isfinite(value)):
+            text = repr(value)
+        else:
+            text = _json(value)
+        parts.append(f"{_quote(key)}:{text}")
+    line = ",".join(parts) + "}\n"
     return line if "\x7f" not in line else line.replace("\x7f", "\\u007f")
 
 

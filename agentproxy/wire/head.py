@@ -11,12 +11,15 @@ Field = tuple[bytes, bytes, bytes]
 """A header field: its name in lower case, its name as sent, its value without white space around it."""
 
 _NO_OPTIONS: frozenset[bytes] = frozenset()
+_KEEP_ALIVE = frozenset({b"keep-alive"})
 
 
 def options(values: list[bytes]) -> frozenset[bytes]:
     """The lower-case members of a comma-separated field (RFC 9110, 5.6.1)."""
     if not values:
         return _NO_OPTIONS
+    if values == [b"keep-alive"]:
+        return _KEEP_ALIVE
     return frozenset(item for value in values for part in value.split(b",") if (item := part.strip(b" \t").lower()))
 
 

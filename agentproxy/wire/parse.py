@@ -277,17 +277,26 @@ def _frame_request(request: RequestHead) -> None:
 
 def _frame_response(response: ResponseHead, method: bytes) -> None:
     """As `_frame_request`, for what upstream sent."""
-    lengths = response.values(b"content-length")
-    codings = response.values(b"transfer-encoding")
-    if len(lengths) > 1 or (lengths and codings) or (lengths and _DIGITS.fullmatch(lengths[0]) is None):
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    connection: list[bytes] = []
+    for key, _, value in response.fields:
+        if key == b"content-length":
+            lengths.append(value)
+        elif key == b"transfer-encoding":
+            codings.append(value)
+        elif key == b"connection":
+            connection.append(value)
+    if lengths and (len(lengths) > 1 or codings or _DIGITS.fullmatch(lengths[0]) is None):
         raise BadHead("an ambiguous body length")
     if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or response.minor == 0):
         raise BadHead("a transfer coding other than chunked")
-    response.connection = options(response.values(b"connection"))
-    if b"close" in response.connection:
-        response.keep_alive = False
-    elif response.minor == 0:
-        response.keep_alive = b"keep-alive" in response.connection
+    if connection:
+        response.connection = options(connection)
+        if b"close" in response.connection:
+            response.keep_alive = False
+        elif response.minor == 0:
+            response.keep_alive = b"keep-alive" in response.connection
     if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
         response.length = 0
     elif codings:

@@ -26,7 +26,8 @@ from agentproxy.policy.gate import Gate
 from agentproxy.providers import CREDENTIAL_HEADERS
 from agentproxy.relay.factory import PortFactory
 from agentproxy.relay.listener import listen
-from agentproxy.relay.port import Port
+from agentproxy.relay.port import Port, PortWaits
+from agentproxy.timers import Waits
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.connector import Connector
@@ -197,14 +198,15 @@ class AgentproxyService(Service):
         host = named if upstream.port != default_port else named.rpartition(":")[0]
         host_header = host.encode("ascii")
 
+        first_byte = Waits(reactor, timeouts.first_byte)
+
         def connection(released: Callable[[Connection, bool], object]) -> Connection:
             return Connection(
-                clock=reactor,
                 hop=named,
                 host_header=host_header,
                 head_limit=limits.header_bytes,
                 buffer_bytes=limits.buffer_bytes,
-                first_byte=timeouts.first_byte,
+                first_byte=first_byte,
                 released=released,
             )
 
@@ -228,6 +230,7 @@ class AgentproxyService(Service):
             provider=provider,
             limits=limits,
             timeouts=timeouts,
+            waits=PortWaits.of(reactor, timeouts),
             gate=Gate(provider, credentials, limits, settings.listen.origins),
             credentials=credentials,
             client=ProviderClient(PoolAgent(pool)),

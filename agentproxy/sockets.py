@@ -16,6 +16,8 @@ KEEPALIVE_INTERVAL = 15
 KEEPALIVE_COUNT = 4
 """Questions without an answer, an interval apart, after which it is gone."""
 
+_READABLE = int(select.POLLIN)
+
 
 def tcp_of(transport: Any) -> Any:
     """The TCP transport that a transport, perhaps TLS over TLS, stands on."""
@@ -31,13 +33,13 @@ def pending(transport: Any) -> bool:
     handle = getattr(tcp_of(transport), "socket", None)
     if handle is None:
         return False
+    poll = select.poll()
     try:
-        handle.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except (BlockingIOError, InterruptedError):
-        return False
-    except OSError:
+        poll.register(handle.fileno(), _READABLE)
+    except ValueError:
+        # Closed on our side already.
         return True
-    return True
+    return bool(poll.poll(0))
 
 
 def unsent(transport: Any) -> int:

@@ -6,8 +6,11 @@ from typing import Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.internet.protocol import connectionDone
+from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
+
+from agentproxy.timers import Waits
 
 
 class FakeTransport(StringTransport):
@@ -66,6 +69,12 @@ def connected(protocol: Any) -> FakeTransport:
     transport.protocol = protocol
     protocol.makeConnection(transport)
     return transport
+
+
+def timers(clock: Clock) -> list[Any]:
+    """What is still to come: scheduled calls, but for the look of `Waits` of which none is left."""
+    owners = [(call, getattr(call.func, "__self__", None)) for call in clock.getDelayedCalls()]
+    return [call for call, owner in owners if not isinstance(owner, Waits) or owner.running]
 
 
 CLEAN = Failure(ConnectionDone())

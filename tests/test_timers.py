@@ -1,4 +1,4 @@
-"""`IdleTimer`: it comes after so long a quiet, once, and not a moment sooner."""
+"""`Waits`: each comes after so long a quiet, once, and not a moment sooner; all share one scheduled call."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.timers import IdleTimer
+from agentproxy.timers import Wait, Waits
 
 
-class IdleTimerTests(SynchronousTestCase):
+class WaitsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.fired: list[float] = []
 
-    def timer(self, seconds: float) -> IdleTimer:
-        return IdleTimer(self.clock, seconds, lambda: self.fired.append(self.clock.seconds()))
+    def timer(self, seconds: float) -> Wait:
+        self.waits = Waits(self.clock, seconds)
+        return self.waits.begin(lambda: self.fired.append(self.clock.seconds()))
 
     def test_fires_once(self) -> None:
         """Without a touch it comes after its time, and then never again."""
@@ -65,9 +66,10 @@ class IdleTimerTests(SynchronousTestCase):
         timer.cancel()
         timer.cancel()
         timer.touch()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.waits.running, 0)
         self.clock.advance(100)
         self.assertEqual(self.fired, [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_cancel_after_rescheduling(self) -> None:
         """What waits anew after a touch is cancelled too."""
@@ -76,17 +78,18 @@ class IdleTimerTests(SynchronousTestCase):
         timer.touch()
         self.clock.advance(5)
         timer.cancel()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(100)
+        self.assertEqual((self.fired, self.clock.getDelayedCalls()), ([], []))
 
     def test_cancel_when_fired(self) -> None:
         """It may be cancelled after it came, and while it does."""
-        timers: list[IdleTimer] = []
+        timers: list[Wait] = []
 
         def fire() -> None:
             self.fired.append(self.clock.seconds())
             timers[0].cancel()
 
-        timers.append(IdleTimer(self.clock, 1, fire))
+        timers.append(Waits(self.clock, 1).begin(fire))
         self.clock.advance(1)
         timers[0].cancel()
         self.assertEqual(self.fired, [1])
@@ -107,3 +110,54 @@ class IdleTimerTests(SynchronousTestCase):
         self.clock.advance(0.002)
         self.assertEqual(len(self.fired), 1)
         self.assertTrue(abs(self.fired[0] - last - seconds) < 0.01)
+
+    def test_share_a_call(self) -> None:
+        """Many timers are one scheduled call, and each comes in its own time, the touched one later."""
+        waits, names = Waits(self.clock, 10), []
+        for name in "abc":
+            waits.begin(lambda name=name: names.append((name, self.clock.seconds())))
+            self.clock.advance(1)
+        last = waits.begin(lambda: names.append(("d", self.clock.seconds())))
+        self.clock.advance(2)
+        last.touch()
+        for _ in range(40):
+            self.assertEqual(len(self.clock.getDelayedCalls()), 1 if waits.running else 0)
+            self.clock.advance(0.5)
+        self.assertEqual(names, [("a", 10), ("b", 11), ("c", 12), ("d", 15)])
+
+    def test_one_raises(self) -> None:
+        """One that raises keeps no other from coming."""
+        waits = Waits(self.clock, 10)
+
+        def wrong() -> None:
+            raise ValueError
+
+        waits.begin(wrong)
+        waits.begin(lambda: self.fired.append(self.clock.seconds()))
+        with self.assertRaises(ValueError):
+            self.clock.advance(10)
+        self.clock.advance(0)
+        self.assertEqual(self.fired, [10])
+
+    def test_begun_anew(self) -> None:
+        """One that begins another as it comes, or ends its neighbour, does no harm."""
+        waits = Waits(self.clock, 10)
+
+        def again() -> None:
+            self.fired.append(self.clock.seconds())
+            neighbour.cancel()
+            if len(self.fired) < 3:
+                waits.begin(again)
+
+        waits.begin(again)
+        neighbour = waits.begin(lambda: self.fired.append(-1))
+        self.clock.pump([10] * 5)
+        self.assertEqual((self.fired, waits.running, self.clock.getDelayedCalls()), ([10, 20, 30], 0, []))
+
+    def test_close(self) -> None:
+        """Closed, none comes and nothing is scheduled."""
+        self.timer(10)
+        self.waits.close()
+        self.assertEqual((self.waits.running, self.clock.getDelayedCalls()), (0, []))
+        self.clock.advance(20)
+        self.assertEqual(self.fired, [])

@@ -16,7 +16,7 @@ from agentproxy.errors import UpstreamTimeout
 from agentproxy.relay import reply
 from agentproxy.relay.port import Port
 from agentproxy.sockets import unsent
-from agentproxy.timers import IdleTimer
+from agentproxy.timers import Wait
 from agentproxy.upstream.response import Response
 from agentproxy.wire.body import LAST_CHUNK, chunk
 from agentproxy.wire.head import RequestHead, ResponseHead
@@ -62,7 +62,7 @@ class Answer(Protocol):
         self._chunked = False
         self._until_close = False
         self._over = False
-        self._idle: IdleTimer | None = None
+        self._idle: Wait | None = None
         self._response: Response | None = None
         self._paused = False
         self._unsent = 0
@@ -95,7 +95,7 @@ class Answer(Protocol):
         self._client.registerProducer(self, True)
         response.deliverBody(self)
         if not self._over:
-            self._idle = IdleTimer(self._port.clock, self._port.timeouts.idle_http, self._late)
+            self._idle = self._port.waits.idle_http.begin(self._late)
 
     @property
     def keep_alive(self) -> bool:
@@ -149,12 +149,12 @@ class Answer(Protocol):
             self._stop(False)
 
     def _late(self) -> None:
-        seconds, self._idle = self._port.timeouts.idle_http, None
+        self._idle = None
         if self._paused:
             # Upstream says nothing since we keep it from it; what counts is whether the client takes anything.
             before, self._unsent = self._unsent, unsent(self._client)
             if self._unsent < before:
-                self._idle = IdleTimer(self._port.clock, seconds, self._late)
+                self._idle = self._port.waits.idle_http.begin(self._late)
                 return
             self._call.error, self._call.phase = "client_stalled", "idle"
         else:

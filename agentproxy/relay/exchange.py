@@ -128,7 +128,8 @@ class Exchange:
         self.answer.begin(response)
 
     def _answered(self, complete: bool) -> None:
-        answer = self.answer
+        # Let go of, so that neither waits for the garbage collector to find the two holding each other.
+        answer, self.answer = self.answer, None
         self.finish(complete and answer is not None and answer.keep_alive)
 
     def deny(self, error: ProxyError) -> None:

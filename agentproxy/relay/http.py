@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from agentproxy.errors import BadRequest, ProxyError, RequestTimeout
 from agentproxy.relay.body import StreamedBody, WholeBody
 from agentproxy.relay.exchange import Exchange
-from agentproxy.timers import IdleTimer
+from agentproxy.timers import Wait
 from agentproxy.upstream.failures import timed_out
 from agentproxy.upstream.response import Response
 from agentproxy.wire.body import BadBody, ChunkedReader, LengthReader
@@ -22,7 +22,7 @@ class HttpExchange(Exchange):
     _sending: Deferred[Response] | None = None
     _reader: ChunkedReader | LengthReader | None = None
     _body: StreamedBody | None = None
-    _idle: IdleTimer | None = None
+    _idle: Wait | None = None
 
     def start(self, data: bytes) -> bytes:
         head = self.head
@@ -51,7 +51,7 @@ class HttpExchange(Exchange):
         limits = self.port.limits
         length = self.head.length
         self._reader = LengthReader(length) if length >= 0 else ChunkedReader(limits.header_bytes)
-        self._idle = IdleTimer(self.port.clock, self.port.timeouts.idle_http, self._stuck)
+        self._idle = self.port.waits.idle_http.begin(self._stuck)
         self._body = StreamedBody(length, limits.buffer_bytes, self.client.pause, self._resumed, self._body_sent)
         return self._body
 
@@ -125,7 +125,7 @@ class HttpExchange(Exchange):
         assert self._body is not None
         if self._body.taking():
             # No byte of the client's comes since we keep it waiting, but what it sent is on its way.
-            self._idle = IdleTimer(self.port.clock, seconds, self._stuck)
+            self._idle = self.port.waits.idle_http.begin(self._stuck)
             return
         if self.wants_bytes and not self._body.held:
             self._break(RequestTimeout(f"The request's body stopped for {seconds:g} s. Send it again."))

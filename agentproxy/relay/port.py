@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from agentproxy.config import Limits, Provider, Timeouts
@@ -14,6 +15,7 @@ from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
 from agentproxy.providers import CREDENTIAL_HEADERS
 from agentproxy.providers.kind import without
+from agentproxy.timers import Waits
 from agentproxy.upstream.agent import ProviderClient
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.websocket import WebSocketOpener
@@ -21,7 +23,31 @@ from agentproxy.wire.head import RequestHead, ResponseHead
 from agentproxy.wire.rules import request_fields
 from agentproxy.wire.target import with_base, without_parameters
 
+_RUN = os.urandom(10).hex()
+_COUNT = count(int.from_bytes(os.urandom(4), "big"))
+"""What ids of our own are made of: the first is this process's, the second a call's. No two are alike."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class PortWaits:
+    """
+    The timers that most calls of a port begin and end again.
+
+    :ivar keep_alive: of idle client connections.
+    :ivar idle_http: of HTTP calls on which nothing moves; ``idle_websocket``: of such WebSockets.
+    """
+
+    keep_alive: Waits
+    idle_http: Waits
+    idle_websocket: Waits
+
+    @classmethod
+    def of(cls, clock: Any, timeouts: Timeouts) -> PortWaits:
+        """Those of the configuration."""
+        return cls(
+            Waits(clock, timeouts.keep_alive), Waits(clock, timeouts.idle_http), Waits(clock, timeouts.idle_websocket)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +63,7 @@ class Port:
     provider: Provider
     limits: Limits
     timeouts: Timeouts
+    waits: PortWaits
     gate: Gate
     credentials: Credentials
     client: ProviderClient
@@ -55,7 +82,7 @@ class Port:
 
     def new_request_id(self) -> str:
         """A request id of our own."""
-        return os.urandom(16).hex()
+        return f"{_RUN}{next(_COUNT):012x}"
 
     def outbound(
         self,

@@ -23,7 +23,7 @@ from agentproxy.relay.port import Port
 from agentproxy.relay.websocket import ServerFactory as WebSocketFactory
 from agentproxy.relay.websocket import WebSocketExchange, asks_for_upgrade
 from agentproxy.sockets import buffered, tune
-from agentproxy.timers import IdleTimer
+from agentproxy.timers import Wait
 from agentproxy.wire.head import RequestHead
 from agentproxy.wire.parse import RequestHeads
 
@@ -62,7 +62,7 @@ class PortProtocol(Protocol):
         self._timer: Any = None
         self._later: Any = None
         self._watch = Watch(port.clock)
-        self._idle: IdleTimer | None = None
+        self._idle: Wait | None = None
 
     def connectionMade(self) -> None:
         tune(self.transport, self._port.limits.buffer_bytes)
@@ -239,7 +239,7 @@ class PortProtocol(Protocol):
 
     def _wait(self) -> None:
         if self._idle is None:
-            self._idle = IdleTimer(self._port.clock, self._port.timeouts.keep_alive, self._idle_over)
+            self._idle = self._port.waits.keep_alive.begin(self._idle_over)
         else:
             self._idle.touch()
 

@@ -20,7 +20,7 @@ from agentproxy.relay.patience import Patience, Watch
 from agentproxy.relay.port import Port
 from agentproxy.relay.turns import TurnCount
 from agentproxy.sockets import tcp_of
-from agentproxy.timers import IdleTimer
+from agentproxy.timers import Wait
 from agentproxy.upstream.handover import hand_over
 from agentproxy.wire.deflate import deflate_params, parse_extensions
 from agentproxy.wire.frames import FrameFollower, close_frame
@@ -59,9 +59,9 @@ class Side(Protocol):
         self._timer: Any = None
         self._watch = Watch(splice.clock)
         self._write: Callable[[bytes], object]
-        self._idle: IdleTimer | None = None
+        self._idle: Wait | None = None
 
-    def joined(self, idle: IdleTimer | None) -> None:
+    def joined(self, idle: Wait | None) -> None:
         """Both transports are there."""
         self._write = self.other.transport.write
         self._idle = idle
@@ -192,7 +192,7 @@ class Splice:
         self.client = Side(self, "client", follower(True))
         self.upstream = Side(self, "upstream", follower(False))
         self.client.other, self.upstream.other = self.upstream, self.client
-        self._idle: IdleTimer | None = None
+        self._idle: Wait | None = None
         self._looking: Any = None
         self._quiet_since = 0.0
         self._passed = -1
@@ -210,9 +210,8 @@ class Splice:
         tcp_of(client).bufferSize = tcp_of(upstream).bufferSize = buffer_bytes
         client.registerProducer(self.upstream, True)
         upstream.registerProducer(self.client, True)
-        seconds = self._port.timeouts.idle_websocket
-        if seconds > 0:
-            self._idle = IdleTimer(self.clock, seconds, lambda: self.close(1001, "idle timeout"))
+        if self._port.waits.idle_websocket.seconds > 0:
+            self._idle = self._port.waits.idle_websocket.begin(lambda: self.close(1001, "idle timeout"))
         self.client.joined(self._idle)
         self.upstream.joined(self._idle)
         if surplus:

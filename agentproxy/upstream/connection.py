@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from agentproxy.errors import UpstreamUnreachable
 from agentproxy.sockets import pending, tcp_of, unsent
+from agentproxy.timers import Wait, Waits
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
@@ -34,7 +35,7 @@ class Connection(Protocol):
     :param hop: upstream's ``host:port``, for messages.
     :param host_header: the value of ``Host``.
     :param head_limit: bytes that a response's head may have.
-    :param first_byte: seconds from a request's end to its response's head.
+    :param first_byte: timers from a request's end to its response's head.
     :param released: called when it may be used again, or with ``False`` when it never may.
     :ivar used: how many requests it has carried.
     :ivar lost: whether it is gone.
@@ -47,15 +48,13 @@ class Connection(Protocol):
     def __init__(
         self,
         *,
-        clock: Any,
         hop: str,
         host_header: bytes,
         head_limit: int,
         buffer_bytes: int,
-        first_byte: float,
+        first_byte: Waits,
         released: Callable[[Connection, bool], object],
     ) -> None:
-        self._clock = clock
         self._hop = hop
         self._host_header = host_header
         self._head_limit = head_limit
@@ -78,7 +77,7 @@ class Connection(Protocol):
         self._sent = True
         self._keep = False
         self._heads: ResponseHeads | None = None
-        self._timer: Any = None
+        self._timer: Wait | None = None
 
     def connectionMade(self) -> None:
         # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
@@ -145,12 +144,12 @@ class Connection(Protocol):
     def _request_sent(self) -> None:
         self._sent = True
         self._body = None
-        if self._waiting is not None and self._first_byte > 0:
-            self._timer = self._clock.callLater(self._first_byte, self._late)
+        if self._waiting is not None:
+            self._timer = self._first_byte.begin(self._late)
 
     def _late(self) -> None:
         self._timer = None
-        self._fail(Failure(timed_out("first_byte", self._hop, self._first_byte)))
+        self._fail(Failure(timed_out("first_byte", self._hop, self._first_byte.seconds)))
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is not None:

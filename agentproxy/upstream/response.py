@@ -91,8 +91,9 @@ class Response:
     def ended(self, reason: Failure) -> None:
         """The body's end, from the connection."""
         self._source = None
-        if self._reader is not None:
-            self._reader.connectionLost(reason)
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.connectionLost(reason)
         else:
             self._end = reason
 

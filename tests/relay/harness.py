@@ -16,11 +16,13 @@ from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
 from agentproxy.providers import KINDS
 from agentproxy.relay.factory import PortFactory
-from agentproxy.relay.port import Port
+from agentproxy.relay.port import Port, PortWaits
+from agentproxy.timers import Waits
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.pool import Pool
 from agentproxy.upstream.websocket import WebSocketOpener
+from tests.fakes import timers
 from tests.relay.wires import Wire, messages
 
 SECRETS = {
@@ -139,11 +141,13 @@ class Harness:
         self.limits = Limits(**{**LIMITS, **(limits or {})})
         self.timeouts = Timeouts(**{**TIMEOUTS, **(timeouts or {})})
         self.connector = FakeConnector(clock)
+        self.first_byte = Waits(clock, self.timeouts.first_byte)
         self.pool = Pool(clock, self.connector, self._connection)
         self.port = Port(
             provider=provider,
             limits=self.limits,
             timeouts=self.timeouts,
+            waits=PortWaits.of(clock, self.timeouts),
             gate=Gate(provider, self.credentials, self.limits),
             credentials=self.credentials,
             client=ProviderClient(PoolAgent(self.pool)),
@@ -165,12 +169,11 @@ class Harness:
 
     def _connection(self, released):
         return Connection(
-            clock=self.clock,
             hop=HOP,
             host_header=b"api.example",
             head_limit=self.limits.header_bytes,
             buffer_bytes=self.limits.buffer_bytes,
-            first_byte=self.timeouts.first_byte,
+            first_byte=self.first_byte,
             released=released,
         )
 
@@ -197,6 +200,10 @@ class Harness:
             self.clock.advance(min(seconds, 0.25))
             seconds -= 0.25
         self.clock.advance(0)
+
+    def timers(self):
+        """What is still to come."""
+        return timers(self.clock)
 
     def events(self, name):
         """The log's events of a name."""
@@ -236,7 +243,7 @@ class RelayCase(SynchronousTestCase):
         self.assertEqual([wire for wire in harness.upstreams if wire.connected], [])
         self.assertEqual(harness.connector.waiting, [])
         self.assertEqual(harness.factory.connections, set())
-        self.assertEqual(harness.clock.getDelayedCalls(), [])
+        self.assertEqual(harness.timers(), [])
         self.assertEqual(harness.observer.faults, 0)
 
     def freed(self, harness):

@@ -89,7 +89,7 @@ class ClientGoneTests(RelayCase):
                 self.assertEqual([wire for wire in harness.upstreams if wire.connected], [], phase)
                 self.assertEqual((harness.connector.waiting, len(harness.upstreams) <= 1), ([], True), phase)
                 self.freed(harness)
-                self.assertEqual(harness.clock.getDelayedCalls(), [], phase)
+                self.assertEqual(harness.timers(), [], phase)
                 ended = harness.ended()
                 self.assertEqual((ended["error"], ended["close"]), ("client_gone", None), phase)
                 self.assertEqual(len(harness.events("call.end")), 1)
@@ -116,7 +116,7 @@ class ClientGoneTests(RelayCase):
         client.fin()
         harness.settle()
         self.assertEqual(harness.events("call.start"), [])
-        self.assertEqual(harness.clock.getDelayedCalls(), [])
+        self.assertEqual(harness.timers(), [])
 
     def test_answer_then_fin(self):
         """A client that closes its half behind its last answer still gets all of that."""

@@ -57,7 +57,7 @@ class PipelineTests(RelayCase):
         harness = self.start()
         client = harness.client()
         client.say(request(b"GET /health") * 5000)
-        while harness.clock.getDelayedCalls()[0].getTime() <= harness.clock.seconds():
+        while harness.timers()[0].getTime() <= harness.clock.seconds():
             harness.settle()
         self.assertEqual(len(self.answers(client)), 5000)
 
@@ -256,4 +256,4 @@ class CloseTests(RelayCase):
             harness.settle()
             self.assertFalse(client.connected)
             self.assertEqual(len(self.answers(client)), 1)
-            self.assertEqual(harness.clock.getDelayedCalls(), [])
+            self.assertEqual(harness.timers(), [])

@@ -12,7 +12,7 @@ class CloseCase(WebSocketCase):
         """Both transports are gone, and the record says this."""
         self.assertEqual([wire for wire in (*harness.clients, *harness.upstreams) if wire.connected], [])
         self.freed(harness)
-        self.assertEqual(harness.clock.getDelayedCalls(), [])
+        self.assertEqual(harness.timers(), [])
         ended = harness.ended()
         self.assertEqual(ended["close"], {"side": side, "code": code, "reason": reason, "clean": clean})
         self.assertEqual(ended["status"], 101)

@@ -22,6 +22,7 @@ from zope.interface import implementer
 
 from agentproxy.errors import ProxyError
 from agentproxy.simulator.ca import ServerCertificate, ServerContext
+from agentproxy.timers import Waits
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.pool import Pool
@@ -281,9 +282,11 @@ def build(clock: Clock, released: Callable[[Connection, bool], object], **change
         "host_header": b"api.example",
         "head_limit": 4096,
         "buffer_bytes": 123456,
-        "first_byte": 30.0,
+        "first_byte": Waits(clock, 30.0),
     }
-    return Connection(clock=clock, released=released, **(wanted | changes))
+    if "first_byte" in changes:
+        changes["first_byte"] = Waits(clock, changes["first_byte"])
+    return Connection(released=released, **(wanted | changes))
 
 
 def outbound(

@@ -16,7 +16,7 @@ from zope.interface.verify import verifyObject
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.outbound import Outbound
-from tests.fakes import FakeTransport
+from tests.fakes import FakeTransport, timers
 from tests.upstream.harness import Body, Dialler, Reader, UpstreamCase, WholeBody, outbound, pool
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -260,4 +260,4 @@ class ReuseTests(AgentCase):
         """A Deferred's waiting leaves no timer once the answer is here."""
         self.answered(self.send())
         self.pool.close()
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])

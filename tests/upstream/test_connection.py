@@ -13,6 +13,7 @@ from zope.interface.verify import verifyObject
 
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
 from agentproxy.wire.head import ResponseHead
+from tests.fakes import timers
 from tests.upstream.harness import Reader, UpstreamCase, Wire, cuts, every_cut, outbound, properties
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -36,7 +37,7 @@ class AnswerCase(UpstreamCase):
         self.assertEqual(error.message, f"api.example:443 sent an invalid response: {said}.")
         self.assertTrue(wire.transport.aborted)
         self.assertEqual(wire.released, [False])
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
 
 
 class RequestTests(AnswerCase):
@@ -72,7 +73,7 @@ class FramingTests(AnswerCase):
         self.assertIs(reader.ended, ResponseDone)
         self.assertEqual(wire.released, [keep])
         self.assertEqual(wire.transport.aborted, not keep and not lost)
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
 
     def test_framings(self) -> None:
         """Every framing gives its body, and the connection back where it may live on (RFC 9112, 6.3 and 9.3)."""
@@ -191,7 +192,7 @@ class InterimTests(AnswerCase):
         self.failureResultOf(waiting, ProxyError)
         self.assertEqual(len(told), 1)
         self.assertTrue(wire.transport.aborted)
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
 
 
 class InvalidTests(AnswerCase):
@@ -261,7 +262,7 @@ class WaitTests(AnswerCase):
         """0 waits for ever."""
         wire = Wire(first_byte=0)
         waiting = wire.ask()
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
         wire.say(PLAIN)
         self.assertEqual(self.successResultOf(waiting).code, 200)
 
@@ -278,7 +279,7 @@ class WaitTests(AnswerCase):
                 self.assertEqual(error.message, told)
                 self.assertEqual((wire.connection.died, wire.connection.answered), (True, bool(said)))
                 self.assertIn(False, wire.released)
-                self.assertEqual(wire.clock.getDelayedCalls(), [])
+                self.assertEqual(timers(wire.clock), [])
 
     def test_cancel(self) -> None:
         """Giving up drops the connection and leaves no timer."""
@@ -289,4 +290,4 @@ class WaitTests(AnswerCase):
         self.failureResultOf(waiting, ProxyError)
         self.assertTrue(wire.transport.aborted)
         self.assertEqual(wire.released, [False])
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])

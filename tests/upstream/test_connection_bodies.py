@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.client import ResponseDone, ResponseFailed
 
 from agentproxy.errors import ProxyError, UpstreamUnreachable
+from tests.fakes import timers
 from tests.upstream.harness import Body, Reader, UpstreamCase, WholeBody, Wire, every_cut
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -24,7 +25,7 @@ class RequestBodyTests(UpstreamCase):
             want = b"POST /v1/x HTTP/1.1\r\nHost: api.example\r\nContent-Length: %d\r\n\r\n%b" % (len(whole), whole)
             self.assertEqual(wire.transport.taken(), want)
             # Its wait for an answer has begun.
-            self.assertEqual(len(wire.clock.getDelayedCalls()), 1)
+            self.assertEqual(len(timers(wire.clock)), 1)
 
     def test_length(self) -> None:
         """A body of known length is sent as it is."""
@@ -127,7 +128,7 @@ class EarlyAnswerTests(UpstreamCase):
         self.assertEqual((response.code, reader.data, reader.ended), (413, b"no", ResponseDone))
         self.assertEqual((body.calls, wire.released), (["stop"], [False]))
         self.assertTrue(wire.transport.aborted)
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
 
     def test_going_on(self) -> None:
         """While both go on, both go on; where the request ends first the connection may live on."""
@@ -141,7 +142,7 @@ class EarlyAnswerTests(UpstreamCase):
         body.finish()
         self.assertTrue(wire.transport.taken().endswith(b"3\r\nabc\r\n0\r\n\r\n"))
         # No wait for an answer that is here.
-        self.assertEqual(wire.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(wire.clock), [])
         wire.say(b"o")
         self.assertEqual((reader.data, reader.ended), (b"hello", ResponseDone))
         self.assertEqual((body.calls, wire.released), ([], [True]))

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from agentproxy.errors import UpstreamUnreachable
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.pool import IDLE_SECONDS, MAX_IDLE
+from tests.fakes import timers
 from tests.upstream.harness import Dialler, Reader, UpstreamCase, outbound, pool
 
 PLAIN = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -65,7 +66,7 @@ class ReuseTests(PoolCase):
         """One whose answer ended it does not come back."""
         self.use(self.fresh(), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         self.assertIsNone(self.pool.idle())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])
 
     def test_lost(self) -> None:
         """One that upstream has closed, or spoken on unasked, is not used."""
@@ -167,7 +168,7 @@ class ExpiryTests(PoolCase):
         self.assertFalse(two.transport.aborted)
         self.clock.advance(20)
         self.assertTrue(two.transport.aborted)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])
         # The busy one is nobody's business.
         self.assertFalse(three.transport.aborted)
 
@@ -192,7 +193,7 @@ class ExpiryTests(PoolCase):
         self.successResultOf(waiting).deliverBody(Reader())
         self.clock.pump([IDLE_SECONDS] * 3)
         self.assertFalse(connection.transport.aborted)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])
 
 
 class CloseTests(PoolCase):
@@ -202,7 +203,7 @@ class CloseTests(PoolCase):
         self.pool.close()
         self.assertTrue(all(connection.transport.aborted for connection in connections))
         self.assertIsNone(self.pool.idle())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])
 
     def test_running(self) -> None:
         """A request that is running goes on, and its connection is dropped behind it."""
@@ -214,4 +215,4 @@ class CloseTests(PoolCase):
         self.assertEqual(self.successResultOf(waiting).code, 204)
         self.assertTrue(connection.transport.aborted)
         self.assertIsNone(self.pool.idle())
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(self.clock), [])

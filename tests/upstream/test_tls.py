@@ -17,7 +17,7 @@ from agentproxy.errors import UpstreamUnreachable
 from agentproxy.simulator.ca import ServerCertificate, ThrowawayCA
 from agentproxy.upstream.connector import Connector
 from agentproxy.upstream.tls import Trust
-from tests.fakes import FakeTransport
+from tests.fakes import FakeTransport, timers
 from tests.upstream.harness import Inner, Net, NoFactory, TlsPeer, UpstreamCase, build, outbound, pump
 
 CA = ThrowawayCA()
@@ -82,7 +82,7 @@ class VerifiedTests(TlsCase):
         peer.inner.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         pump(self.net, transport, peer.transport)
         self.assertEqual(self.successResultOf(waiting).code, 204)
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])
 
     def test_names(self) -> None:
         """A wildcard's and an address's certificate are right too; an address is not asked for by SNI."""
@@ -111,7 +111,7 @@ class RefusedTests(TlsCase):
         self.assertEqual(peer.inner.data, b"")
         self.assertFalse(transport.connected)
         self.assertNotIn("tls", self.phases)
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])
 
     def test_wrong_name(self) -> None:
         """A certificate for another name is refused as such, and nothing was said to its owner."""
@@ -148,7 +148,7 @@ class RefusedTests(TlsCase):
         transport.lost()
         error = self.failed(waiting, "tls")
         self.assertTrue(error.message.startswith("Failed the TLS handshake with api.example:443: "), error.message)
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])
 
     def test_no_protocol(self) -> None:
         """A factory that builds nothing fails the attempt and drops the connection."""
@@ -158,7 +158,7 @@ class RefusedTests(TlsCase):
         pump(self.net, transport, peer.transport)
         self.failureResultOf(waiting)
         self.assertFalse(transport.connected)
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])
 
 
 class TlsProxy(Inner):
@@ -207,7 +207,7 @@ class NestedTests(TlsCase):
         carry()
         pump(self.net, transport, proxy.transport)
         self.assertEqual(self.successResultOf(waiting).code, 204)
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])
 
     def test_proxy_not_trusted(self) -> None:
         """A TLS proxy with the wrong name is not even asked to CONNECT."""
@@ -217,4 +217,4 @@ class NestedTests(TlsCase):
         error = self.failed(waiting, "tls")
         self.assertIn("squid.corp:3129", error.message)
         self.assertEqual(proxy.inner.data, b"")
-        self.assertEqual(self.net.getDelayedCalls(), [])
+        self.assertEqual(timers(self.net), [])

@@ -18,7 +18,7 @@ from agentproxy.errors import UpstreamUnreachable
 from agentproxy.upstream.websocket import Handshake, Opened, WebSocketOpener
 from agentproxy.wire.head import ResponseHead
 from agentproxy.wire.rules import Pair
-from tests.fakes import FakeTransport
+from tests.fakes import FakeTransport, timers
 from tests.upstream.harness import Dialler, Inner, UpstreamCase, build, cut, outbound, properties
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -85,7 +85,7 @@ class WebSocketCase(UpstreamCase):
 
     def check_left(self, opening: Opening) -> None:
         """Autobahn is out of it: closed, no timer, and none of its bytes were written."""
-        self.assertEqual(opening.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(opening.clock), [])
         self.assertEqual(opening.protocol.state, opening.protocol.STATE_CLOSED)
         self.assertEqual(opening.transport.taken(), b"")
 
@@ -94,7 +94,7 @@ class WebSocketCase(UpstreamCase):
         self.assertIsInstance(error, UpstreamUnreachable)
         self.assertEqual(error.message, f"{SAID}{said}.")
         self.assertTrue(opening.transport.aborted)
-        self.assertEqual(opening.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(opening.clock), [])
         # What comes behind it is nobody's.
         opening.say(b"\x81\x00")
         opening.transport.lost(clean=False)

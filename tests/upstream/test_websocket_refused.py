@@ -9,6 +9,7 @@ from twisted.web.client import ResponseDone, ResponseFailed
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
 from agentproxy.upstream.websocket import Handshake
 from agentproxy.wire.head import ResponseHead
+from tests.fakes import timers
 from tests.upstream.harness import Reader, cuts, every_cut, outbound, properties
 from tests.upstream.test_websocket import INTERIM, Opening, WebSocketCase
 
@@ -81,7 +82,7 @@ class RefusedTests(WebSocketCase):
 class HangingTests(WebSocketCase):
     def check_dropped(self, opening: Opening) -> None:
         self.assertTrue(opening.transport.aborted)
-        self.assertEqual(opening.clock.getDelayedCalls(), [])
+        self.assertEqual(timers(opening.clock), [])
         opening.say(opening.switching())
         opening.transport.lost(clean=False)
         self.check_left(opening)

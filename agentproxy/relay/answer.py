@@ -91,7 +91,14 @@ class Answer(Protocol):
                 self._until_close = True
                 self._keep_alive = False
         fields += reply.connection_fields(request.minor, self._keep_alive)
-        self._client.write(reply.head(head.status, head.reason, fields))
+        written = reply.head(head.status, head.reason, fields)
+        if response.whole is not None:
+            call.bytes_out += len(response.whole)
+            self._client.write(written + response.whole)
+            self._over = True
+            self._ended(True)
+            return
+        self._client.write(written)
         self._client.registerProducer(self, True)
         response.deliverBody(self)
         if not self._over:

@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.client import ResponseFailed
 from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
@@ -19,12 +19,10 @@ from agentproxy.sockets import pending, tcp_of, unsent
 from agentproxy.timers import Wait, Waits
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.outbound import Outbound
-from agentproxy.upstream.response import Response
+from agentproxy.upstream.response import DONE, Response
 from agentproxy.wire.body import LAST_CHUNK, BadBody, BodyReader, UntilCloseReader, body_reader, chunk
 from agentproxy.wire.head import ResponseHead
 from agentproxy.wire.parse import BadHead, ResponseHeads
-
-_DONE = Failure(ResponseDone())
 
 
 @implementer(IConsumer)
@@ -184,6 +182,9 @@ class Connection(Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if len(data) == head.length and self._sent:
+            self._respond_whole(head, data)
+            return
         self._keep = head.keep_alive
         self._reader = body_reader(head.length, self._head_limit)
         response = self._response = Response(head, self)
@@ -192,6 +193,16 @@ class Connection(Protocol):
         waiting.callback(response)
         if self._response is response:
             self._body_received(data)
+
+    def _respond_whole(self, head: ResponseHead, body: bytes) -> None:
+        """All of the response is here, as small ones mostly are: there is nothing to stream."""
+        waiting, keep = self._waiting, head.keep_alive and not self.lost
+        self._idle()
+        if not keep:
+            self._drop()
+        self._released(self, keep)
+        assert waiting is not None
+        waiting.callback(Response(head, None, body))
 
     def _body_received(self, data: bytes) -> None:
         reader, response = self._reader, self._response
@@ -220,7 +231,7 @@ class Connection(Protocol):
             self._drop(body)
         self._released(self, keep)
         assert response is not None
-        response.ended(_DONE)
+        response.ended(DONE)
 
     def _broken(self, reason: Failure) -> None:
         response, body = self._response, self._body

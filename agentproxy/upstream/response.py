@@ -7,11 +7,15 @@ from typing import Protocol as Interface
 
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
 from agentproxy.wire.head import ResponseHead
+
+DONE = Failure(ResponseDone())
+"""What a body's reader is told at its true end."""
 
 
 class Source(Interface):
@@ -32,23 +36,26 @@ class Response:
     """
     An upstream response.
 
+    :param source: where its body comes from, unless it is here already.
     :ivar head: the head as it came.
+    :ivar whole: the body, where all of it is here.
     """
 
     version = (b"HTTP", 1, 1)
     request = None
     previousResponse = None
 
-    def __init__(self, head: ResponseHead, source: Source) -> None:
+    def __init__(self, head: ResponseHead, source: Source | None, whole: bytes | None = None) -> None:
         self.head = head
+        self.whole = whole
         self.code = head.status
         self.phrase = head.reason
         self.length = head.length if head.length >= 0 else UNKNOWN_LENGTH
-        self._source: Source | None = source
+        self._source = source
         self._reader: IProtocol | None = None
         # Bytes and the end that came before there was a reader.
-        self._early: list[bytes] = []
-        self._end: Failure | None = None
+        self._early: list[bytes] = [whole] if whole else []
+        self._end: Failure | None = None if whole is None else DONE
         self._unwanted = False
 
     @property

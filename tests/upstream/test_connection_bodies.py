@@ -244,6 +244,39 @@ class ResponseBodyTests(UpstreamCase):
         self.assertIs(reader.ended, ResponseDone)
         self.assertEqual(wire.released, [True, False])
 
+    def test_all_at_once(self) -> None:
+        """A response that comes in one piece is whole, and its connection free before anybody looks at it."""
+        for leave in (False, True):
+            wire, reader = Wire(), Reader()
+            free: list[list[bool]] = []
+
+            def answered(response: Any, wire: Any = wire, free: Any = free, leave: bool = leave) -> Any:
+                free.append(list(wire.released))
+                if leave:
+                    response.stopProducing()
+                return response
+
+            waiting = wire.ask().addCallback(answered)
+            wire.say(PLAIN)
+            response = self.successResultOf(waiting)
+            self.assertEqual((free, response.whole, wire.transport.aborted), ([[True]], b"hello", False))
+            if not leave:
+                response.deliverBody(reader)
+                self.assertEqual((reader.data, reader.ended), (b"hello", ResponseDone))
+
+    def test_all_at_once_and_closed(self) -> None:
+        """Where upstream says that it closes, or the request is still on its way, the connection is not kept."""
+        wire = Wire()
+        waiting = wire.ask()
+        wire.say(PLAIN.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        self.assertEqual((self.successResultOf(waiting).whole, wire.released), (b"hello", [False]))
+        wire, body = Wire(), Body(6)
+        waiting = wire.ask(b"POST", body)
+        wire.say(PLAIN)
+        response, reader = self.successResultOf(waiting), Reader()
+        response.deliverBody(reader)
+        self.assertEqual((response.whole, reader.data, wire.released), (None, b"hello", [False]))
+
     def test_stopped_from_inside(self) -> None:
         """A reader may want no more while it is given bytes; it is given none of the rest, and its end once."""
 
@@ -260,16 +293,11 @@ class ResponseBodyTests(UpstreamCase):
         self.assertEqual((reader.data, reader.ended), (b"he", ResponseFailed))
         self.assertTrue(wire.transport.aborted)
         self.assertEqual(wire.released, [False])
-        # Or none at all, though the body is here already.
-        wire = Wire()
-        wire.ask().addCallback(lambda response: response.stopProducing())
-        wire.say(PLAIN)
-        self.assertTrue(wire.transport.aborted)
-        self.assertEqual(wire.released, [False])
         # The very last bytes, too.
+        head, body = PLAIN[:-5], PLAIN[-5:]
         wire, reader = Wire(), Leaving()
         waiting = wire.ask()
         waiting.addCallback(lambda response: response.deliverBody(reader))
-        wire.say(PLAIN)
+        wire.say(head, body)
         self.assertEqual((reader.data, reader.ended), (b"hello", ResponseFailed))
         self.assertEqual(wire.released, [False])

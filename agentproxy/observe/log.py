@@ -52,13 +52,13 @@ class EventLog:
         self._clock = clock
         self._wall = wall
         self._floor = _RANK[level]
-        self._line = {"json": json_line, "text": text_line}[format]
+        self._line, self._part = {"json": (_json_line, json_part), "text": (_text_line, text_part)}[format]
         self._lines: list[str] = []
         self._waiting = 0
         self._timer: IDelayedCall | None = None
         self._closed = False
-        self._second = -1
-        self._stamp = ""
+        self._millisecond = self._second = -1
+        self._day = self._stamp = ""
 
     def enabled(self, level: str) -> bool:
         """Whether events of this level are written: ask where making the keys costs something."""
@@ -74,10 +74,19 @@ class EventLog:
         if _RANK.get(level, self._floor) < self._floor:
             return
         try:
-            line = self._line(self._now(), level, event, keys)
+            part = self._part(keys)
         except Exception:
             self.lost += 1
             return
+        self.emit_parts(event, level, part)
+
+    def part(self, keys: Mapping[str, object]) -> str:
+        """Keys as they stand in a line, for `emit_parts`: those that many lines share need be written only once."""
+        return self._part(keys)
+
+    def emit_parts(self, event: str, level: str, *parts: str) -> None:
+        """As `emit`, the keys being given as parts. It does not ask whether the level is enabled."""
+        line = self._line(self._now(), level, event, "".join(parts))
         self._lines.append(line)
         self._waiting += len(line)
         if self._waiting >= FLUSH_CHARACTERS or self._closed:
@@ -111,16 +120,30 @@ class EventLog:
             self.lost += len(lines)
 
     def _now(self) -> str:
-        second, millisecond = divmod(round(self._wall() * 1000), 1000)
-        if second != self._second:
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        return f"{self._stamp}.{millisecond:03d}Z"
+        millisecond = round(self._wall() * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._day = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+                self._second = second
+            self._stamp = f"{self._day}.{rest:03d}Z"
+        return self._stamp
 
 
 def json_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
     """One event as a JSON object and a newline, all of it printable ASCII."""
-    parts = [f'{{"time":"{stamp}","level":{_quote(level)},"event":{_quote(event)}']
+    return _json_line(stamp, level, event, json_part(keys))
+
+
+def _json_line(stamp: str, level: str, event: str, part: str) -> str:
+    line = f'{{"time":"{stamp}","level":{_quote(level)},"event":{_quote(event)}{part}}}\n'
+    return line if "\x7f" not in line else line.replace("\x7f", "\\u007f")
+
+
+def json_part(keys: Mapping[str, object]) -> str:
+    """Members of a JSON object, each with a comma before it."""
+    parts = []
     for key, value in keys.items():
         # What most values are; the rest is the encoder's.
         if value is None:
@@ -131,16 +154,24 @@ def json_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) ->
             text = repr(value)
         else:
             text = _json(value)
-        parts.append(f"{_quote(key)}:{text}")
-    line = ",".join(parts) + "}\n"
-    return line if "\x7f" not in line else line.replace("\x7f", "\\u007f")
+        parts.append(f",{_quote(key)}:{text}")
+    return "".join(parts)
 
 
 def text_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
     """One event as ``time level event key=value ...`` and a newline; what is not plain is quoted as JSON."""
-    words = [stamp, level, _word(event)]
-    words += [f"{key if key.isascii() and key.isidentifier() else _word(key)}={_word(of)}" for key, of in keys.items()]
-    return " ".join(words).replace("\x7f", "\\u007f") + "\n"
+    return _text_line(stamp, level, event, text_part(keys))
+
+
+def _text_line(stamp: str, level: str, event: str, part: str) -> str:
+    return f"{stamp} {level} {_word(event)}{part}".replace("\x7f", "\\u007f") + "\n"
+
+
+def text_part(keys: Mapping[str, object]) -> str:
+    """``key=value``, each with a space before it."""
+    return "".join(
+        [f" {key if key.isascii() and key.isidentifier() else _word(key)}={_word(of)}" for key, of in keys.items()]
+    )
 
 
 def _word(value: object) -> str:

@@ -16,6 +16,8 @@ from agentproxy.observe.log import EventLog
 from agentproxy.observe.metrics import Metrics
 from agentproxy.observe.redact import Redactor
 
+_MOST_PARTS = 1024
+
 
 class Observer:
     """
@@ -37,6 +39,7 @@ class Observer:
         self._clock = clock
         self._clean = (redactor or Redactor()).clean
         self._running: set[Call] = set()
+        self._parts: dict[tuple[str, str, str, str], str] = {}
 
     def call_started(self, call: Call) -> None:
         """A call's head is read: event ``call.start``."""
@@ -45,8 +48,15 @@ class Observer:
         self._running.add(call)
         key = call.provider, call.protocol
         self.active[key] = self.active.get(key, 0) + 1
-        self._safely(self._metrics.call_started, call)
-        self._safely(self._log_start, call)
+        try:
+            self._metrics.call_started(call)
+        except Exception as error:
+            self._failed(error)
+        try:
+            if self._log.enabled("info"):
+                self._log.emit_parts("call.start", "info", *self._who(call))
+        except Exception as error:
+            self._failed(error)
 
     def call_ended(self, call: Call) -> None:
         """A call is over, its fields final: event ``call.end``. A call that isn't running is not told again."""
@@ -55,8 +65,15 @@ class Observer:
         self._running.remove(call)
         self.active[call.provider, call.protocol] -= 1
         seconds = self._clock.seconds() - call.started
-        self._safely(self._metrics.call_ended, call, seconds)
-        self._safely(self._log_end, call, seconds)
+        try:
+            self._metrics.call_ended(call, seconds)
+        except Exception as error:
+            self._failed(error)
+        try:
+            if self._log.enabled("info"):
+                self._log_end(call, seconds)
+        except Exception as error:
+            self._failed(error)
 
     def progress(self, call: Call) -> None:
         """A long call goes on: what moved since is counted."""
@@ -90,54 +107,40 @@ class Observer:
         """A mistake of the proxy's own in a call, by the exception's type: event ``call.fault``."""
         self.event("call.fault", "error", id=call.id, fault=fault, traceback=self._clean(traceback))
 
-    def _log_start(self, call: Call) -> None:
-        if self._log.enabled("info"):
-            self._log.emit(
-                "call.start",
-                id=call.id,
-                provider=call.provider,
-                protocol=call.protocol,
-                method=call.method,
-                path=self._clean(call.path),
-            )
+    def _who(self, call: Call) -> tuple[str, str]:
+        """The keys that all events of a call begin with, as parts."""
+        path = self._clean(call.path)
+        kind = call.provider, call.protocol, call.method, path
+        part = self._parts.get(kind)
+        if part is None:
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            keys = {"provider": call.provider, "protocol": call.protocol, "method": call.method, "path": path}
+            part = self._parts[kind] = self._log.part(keys)
+        return self._log.part({"id": call.id}), part
 
     def _log_end(self, call: Call, seconds: float) -> None:
-        if not self._log.enabled("info"):
-            return
         websocket = call.protocol == "websocket"
-        self._log.emit(
-            "call.end",
-            id=call.id,
-            provider=call.provider,
-            protocol=call.protocol,
-            method=call.method,
-            path=self._clean(call.path),
-            status=call.status,
-            bytes_in=call.bytes_in,
-            bytes_out=call.bytes_out,
-            frames_in=call.frames_in if websocket else None,
-            frames_out=call.frames_out if websocket else None,
-            duration_s=round(seconds, 6),
-            close=None if call.close is None else self._close(call.close),
-            error=call.error,
-            phase=call.phase,
-        )
+        rest = {
+            "status": call.status,
+            "bytes_in": call.bytes_in,
+            "bytes_out": call.bytes_out,
+            "frames_in": call.frames_in if websocket else None,
+            "frames_out": call.frames_out if websocket else None,
+            "duration_s": round(seconds, 6),
+            "close": None if call.close is None else self._close(call.close),
+            "error": call.error,
+            "phase": call.phase,
+        }
+        self._log.emit_parts("call.end", "info", *self._who(call), self._log.part(rest))
 
     def _log_denial(self, call: Call | str, error: ProxyError) -> None:
         if isinstance(call, str):
             self._log.emit("call.denied", "warn", provider=call, status=error.status, code=error.code)
             return
-        self._log.emit(
-            "call.denied",
-            "warn",
-            id=call.id,
-            provider=call.provider,
-            protocol=call.protocol,
-            method=call.method,
-            path=self._clean(call.path),
-            status=error.status,
-            code=error.code,
-        )
+        rest = {"status": error.status, "code": error.code}
+        if self._log.enabled("warn"):
+            self._log.emit_parts("call.denied", "warn", *self._who(call), self._log.part(rest))
 
     def _close(self, close: Close) -> dict[str, object]:
         reason = close.reason and self._clean(close.reason)

@@ -24,16 +24,20 @@ def options(values: list[bytes]) -> frozenset[bytes]:
 
 
 class _Head:
-    __slots__ = ("fields",)
+    __slots__ = ("fields", "keys")
 
     fields: list[Field]
+    keys: frozenset[bytes]
 
     def values(self, key: bytes) -> list[bytes]:
         """Every value of the field of this lower-case name, in order."""
-        return [value for name, _, value in self.fields if name == key]
+        # Most questions are for what most heads don't have.
+        return [value for name, _, value in self.fields if name == key] if key in self.keys else []
 
     def first(self, key: bytes) -> bytes | None:
         """The first value of the field of this lower-case name."""
+        if key not in self.keys:
+            return None
         for name, _, value in self.fields:
             if name == key:
                 return value
@@ -44,7 +48,7 @@ class RequestHead(_Head):
     """
     A request's head.
 
-    :ivar fields: all header fields in order.
+    :ivar fields: all header fields in order; ``keys``: their lower-case names.
     :ivar length: bytes of the body to come; `CHUNKED` where it comes chunked.
     :ivar keep_alive: whether the client lets the connection live on (RFC 9112, 9.3).
     :ivar connection: the lower-case options of ``Connection``.
@@ -58,6 +62,7 @@ class RequestHead(_Head):
         self.target = target
         self.minor = minor
         self.fields = fields
+        self.keys = frozenset([field[0] for field in fields])
         self.length = 0
         self.keep_alive = minor == 1
         self.connection: frozenset[bytes] = _NO_OPTIONS
@@ -90,6 +95,7 @@ class ResponseHead(_Head):
         self.reason = reason
         self.minor = minor
         self.fields = fields
+        self.keys = frozenset([field[0] for field in fields])
         self.length = UNTIL_CLOSE
         self.keep_alive = minor == 1
         self.connection: frozenset[bytes] = _NO_OPTIONS

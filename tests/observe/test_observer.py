@@ -30,7 +30,7 @@ class BrokenMetrics(Metrics):
 class BrokenLog(EventLog):
     """A log that raises."""
 
-    def emit(self, event, level="info", **keys):
+    def emit_parts(self, event, level="info", **keys):
         raise RuntimeError("no log")
 
 

@@ -32,6 +32,8 @@ def turn(from_client: bool, message: bytes) -> Turn | None:
     Clients and the API send ``type`` first; where they do not, the message is parsed.
     """
     first = _TYPE_FIRST.match(message)
+    if first is None and message.lstrip()[:1] != b"{":
+        return None
     if first is not None:
         kind = first.group(1).decode("ascii")
     else:

@@ -33,6 +33,13 @@ class MessageTap(Protocol):
     def end(self) -> None:
         """The message is whole."""
 
+    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
+        """
+        A message in one frame that is all here, as most are: in place of the other three.
+
+        :param first: the frame's first byte; the rest as in `payload`, but perhaps empty.
+        """
+
 
 class GuardedTap:
     """
@@ -61,6 +68,9 @@ class GuardedTap:
         if tap is None:
             return
         try:
+            if first & 0x8F > 0x80 and end <= len(data):
+                tap.whole(first, data, start, end, key)
+                return
             if first & 0x0F:
                 tap.begin(first & 0x0F, first & 0x40 != 0)
             size = len(data)
@@ -160,6 +170,18 @@ class MessageReader:
         if self._state <= _DEFLATED:
             kept, self._kept = bytes(self._kept), b""
             self._on_message(self._is_text, kept, self._truncated)
+
+    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
+        if first & 0x40:
+            self.begin(first & 0x0F, True)
+            if start < end:
+                self.payload(data, start, end, key, 0)
+            self.end()
+        elif self._state != _LOST:
+            self._state = _SKIPPED
+            kept = start + self._max
+            piece = data[start : end if end <= kept else kept]
+            self._on_message(first & 0x0F == TEXT, piece if key is None else masked(piece, key), end > kept)
 
     def _keep(self, piece: bytes) -> None:
         if not self._kept:

@@ -215,6 +215,10 @@ class NullTap:
     def end(self) -> None:
         pass
 
+    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
+        assert first & 0x80
+        assert 0 <= start <= end <= len(data)
+
 
 class SplitTests(SynchronousTestCase):
     @settings(derandomize=True, deadline=None, max_examples=400)

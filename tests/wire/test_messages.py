@@ -228,6 +228,9 @@ class FaultyTap:
     def end(self) -> None:
         self._called("end")
 
+    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
+        self._called("whole")
+
 
 class GuardTests(SynchronousTestCase):
     def test_faulty_taps(self) -> None:
@@ -243,6 +246,10 @@ class GuardTests(SynchronousTestCase):
                 self.assertEqual((follower.frames, follower.in_frame, follower.violation), (6, False, None))
                 self.assertEqual((tap.raised, tap.after), (True, 0))
                 self.assertEqual(follower.degraded, "the tap raised ValueError")
+        tap = FaultyTap("whole")
+        follower = FrameFollower(masked=False, rsv1=False, max_message_bytes=1000, tap=tap)
+        self.assertEqual(follower.feed(data), data)
+        self.assertEqual((tap.raised, tap.after), (True, 0))
 
     def test_faulty_callback(self) -> None:
         """What `on_message` raises ends the watching only."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any
+from typing import Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.wamp.types import TransportDetails
@@ -81,17 +81,22 @@ class ServerFactory(WebSocketServerFactory):  # type: ignore[misc]
         super().__init__(reactor=reactor)
         # The head's timer and upstream's are ours; Autobahn's know no names.
         self.setProtocolOptions(openHandshakeTimeout=0, tcpNoDelay=False, webStatus=False)
+        self._options = {name: getattr(self, name) for name in WebSocketServerProtocol.CONFIG_ATTRS}
 
     def protocol_for(self, transport: Any) -> ClientWebSocket:
         """An Autobahn protocol on a client's transport, which stays its own reader's."""
         protocol = ClientWebSocket()
         protocol.factory = self
+        protocol.__dict__.update(self._options)
         protocol.makeConnection(transport)
         return protocol
 
 
 class ClientWebSocket(WebSocketServerProtocol):  # type: ignore[misc]
     """Speaks the opening handshake with a client; its answer waits until upstream has given one."""
+
+    # Autobahn would copy its options one by one and print them all to a log that nobody reads: half a handshake's cost.
+    CONFIG_ATTRS: ClassVar[list[str]] = []
 
     _answer: list[tuple[bytes, bytes]]
 

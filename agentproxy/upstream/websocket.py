@@ -11,7 +11,7 @@ import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from autobahn.wamp.types import TransportDetails
@@ -97,6 +97,7 @@ class WebSocketOpener:
         self._factory = _Factory(reactor=reactor)
         # Every phase has a timer of ours; Autobahn's know no names.
         self._factory.setProtocolOptions(openHandshakeTimeout=0, tcpNoDelay=False)
+        self._options = {name: getattr(self._factory, name) for name in WebSocketClientProtocol.CONFIG_ATTRS}
 
     def open(self, handshake: Handshake) -> Deferred[Opened | Response]:
         """
@@ -113,6 +114,7 @@ class WebSocketOpener:
         """An unconnected protocol for one attempt."""
         protocol = UpstreamWebSocket(self, handshake)
         protocol.factory = self._factory
+        protocol.__dict__.update(self._options)
         return protocol
 
 
@@ -147,6 +149,9 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
 
     :ivar result: what `WebSocketOpener.open` returns.
     """
+
+    # As with the clients' handshakes: Autobahn's options are put in at once, and printed nowhere.
+    CONFIG_ATTRS: ClassVar[list[str]] = []
 
     def __init__(self, opener: WebSocketOpener, handshake: Handshake) -> None:
         super().__init__()

@@ -31,6 +31,7 @@ from agentproxy.timers import Waits
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
 from agentproxy.upstream.connector import Connector
+from agentproxy.upstream.leg import Leg
 from agentproxy.upstream.pool import Pool
 from agentproxy.upstream.tls import Trust
 from agentproxy.upstream.websocket import WebSocketOpener
@@ -199,16 +200,10 @@ class AgentproxyService(Service):
         host_header = host.encode("ascii")
 
         first_byte = Waits(reactor, timeouts.first_byte)
+        leg = Leg(named, host_header, limits.header_bytes, limits.buffer_bytes, first_byte)
 
         def connection(released: Callable[[Connection, bool], object]) -> Connection:
-            return Connection(
-                hop=named,
-                host_header=host_header,
-                head_limit=limits.header_bytes,
-                buffer_bytes=limits.buffer_bytes,
-                first_byte=first_byte,
-                released=released,
-            )
+            return Connection(leg, released)
 
         def phases(phase: str, seconds: float) -> None:
             self.observer.connect_phase(provider.name, phase, seconds)

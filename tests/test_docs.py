@@ -50,7 +50,7 @@ class OperationsTests(SynchronousTestCase):
         )
         emitted = set()
         for path in (ROOT / "agentproxy").rglob("*.py"):
-            emitted |= set(re.findall(r"(?:emit|\.event)\(\s*\"([a-z.]+)\"", path.read_text()))
+            emitted |= set(re.findall(r"(?:emit|emit_parts|\.event)\(\s*\"([a-z.]+)\"", path.read_text()))
         self.assertEqual(told, emitted)
 
     def test_pool(self) -> None:

@@ -16,13 +16,14 @@ from zope.interface import implementer
 
 from agentproxy.errors import UpstreamUnreachable
 from agentproxy.sockets import pending, tcp_of, unsent
-from agentproxy.timers import Wait, Waits
+from agentproxy.timers import Wait
 from agentproxy.upstream.failures import timed_out, unreachable
+from agentproxy.upstream.leg import Leg
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import DONE, Response
 from agentproxy.wire.body import LAST_CHUNK, BadBody, BodyReader, UntilCloseReader, body_reader, chunk
-from agentproxy.wire.head import ResponseHead
-from agentproxy.wire.parse import BadHead, ResponseHeads
+from agentproxy.wire.head import BadHead, ResponseHead
+from agentproxy.wire.parse import ResponseHeads
 
 
 @implementer(IConsumer)
@@ -30,10 +31,7 @@ class Connection(Protocol):
     """
     An upstream connection, idle between requests.
 
-    :param hop: upstream's ``host:port``, for messages.
-    :param host_header: the value of ``Host``.
-    :param head_limit: bytes that a response's head may have.
-    :param first_byte: timers from a request's end to its response's head.
+    :param leg: what it has in common with all others to its upstream.
     :param released: called when it may be used again, or with ``False`` when it never may.
     :ivar used: how many requests it has carried.
     :ivar lost: whether it is gone.
@@ -43,21 +41,8 @@ class Connection(Protocol):
 
     transport: Any
 
-    def __init__(
-        self,
-        *,
-        hop: str,
-        host_header: bytes,
-        head_limit: int,
-        buffer_bytes: int,
-        first_byte: Waits,
-        released: Callable[[Connection, bool], object],
-    ) -> None:
-        self._hop = hop
-        self._host_header = host_header
-        self._head_limit = head_limit
-        self._buffer_bytes = buffer_bytes
-        self._first_byte = first_byte
+    def __init__(self, leg: Leg, released: Callable[[Connection, bool], object]) -> None:
+        self._leg = leg
         self._released = released
         self.used = 0
         self.lost = False
@@ -79,7 +64,7 @@ class Connection(Protocol):
 
     def connectionMade(self) -> None:
         # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
-        tcp_of(self.transport).bufferSize = self._buffer_bytes
+        tcp_of(self.transport).bufferSize = self._leg.buffer_bytes
 
     def stale(self) -> bool:
         """Whether a request written into it would be lost: upstream has closed it, or said something unasked."""
@@ -96,8 +81,8 @@ class Connection(Protocol):
         self.answered = False
         self._outbound = outbound
         self._waiting = waiting = Deferred[Response](lambda _: self.abort())
-        self._heads = ResponseHeads(outbound.method, self._head_limit)
-        head = outbound.lines(self._host_header)
+        self._heads = ResponseHeads(outbound.method, self._leg.head_limit)
+        head = outbound.lines(self._leg.host_header)
         if body is None:
             head.append(b"\r\n")
             self.transport.write(b"".join(head))
@@ -143,11 +128,11 @@ class Connection(Protocol):
         self._sent = True
         self._body = None
         if self._waiting is not None:
-            self._timer = self._first_byte.begin(self._late)
+            self._timer = self._leg.first_byte.begin(self._late)
 
     def _late(self) -> None:
         self._timer = None
-        self._fail(Failure(timed_out("first_byte", self._hop, self._first_byte.seconds)))
+        self._fail(Failure(timed_out("first_byte", self._leg.hop, self._leg.first_byte.seconds)))
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is not None:
@@ -172,7 +157,7 @@ class Connection(Protocol):
             if head is not None and head.status == 101:
                 raise BadHead("a 101 that was not asked for")
         except BadHead as bad:
-            message = f"{self._hop} sent an invalid response: {bad}."
+            message = f"{self._leg.hop} sent an invalid response: {bad}."
             self._fail(Failure(UpstreamUnreachable(message, phase="first_byte")))
             return
         if head is not None and self._waiting is not None:
@@ -186,7 +171,7 @@ class Connection(Protocol):
             self._respond_whole(head, data)
             return
         self._keep = head.keep_alive
-        self._reader = body_reader(head.length, self._head_limit)
+        self._reader = body_reader(head.length, self._leg.head_limit)
         response = self._response = Response(head, self)
         waiting, self._waiting = self._waiting, None
         assert waiting is not None
@@ -261,7 +246,7 @@ class Connection(Protocol):
             else:
                 self._broken(Failure(ResponseFailed([reason])))
         elif self._outbound is not None:
-            self._fail(Failure(unreachable("first_byte" if self._sent else "send", self._hop, reason)))
+            self._fail(Failure(unreachable("first_byte" if self._sent else "send", self._leg.hop, reason)))
         else:
             self._released(self, False)
 

@@ -29,8 +29,8 @@ from agentproxy.upstream.handover import hand_over
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
 from agentproxy.wire.deflate import negotiation_allowed
-from agentproxy.wire.head import ResponseHead
-from agentproxy.wire.parse import BadHead, ResponseHeads
+from agentproxy.wire.head import BadHead, ResponseHead
+from agentproxy.wire.parse import ResponseHeads
 
 
 @dataclass(frozen=True, slots=True)

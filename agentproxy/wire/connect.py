@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from agentproxy.wire.parse import BadHead, parse_response, split_head
+from agentproxy.wire.head import BadHead
+from agentproxy.wire.parse import parse_response, split_head
 
 MAX_HEAD = 65536
 """Bytes that the answer's head may have."""

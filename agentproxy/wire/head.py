@@ -14,6 +14,10 @@ _NO_OPTIONS: frozenset[bytes] = frozenset()
 _KEEP_ALIVE = frozenset({b"keep-alive"})
 
 
+class BadHead(ValueError):
+    """A response head (or a CONNECT answer's) that is malformed, ambiguous, or too large."""
+
+
 def options(values: list[bytes]) -> frozenset[bytes]:
     """The lower-case members of a comma-separated field (RFC 9110, 5.6.1)."""
     if not values:

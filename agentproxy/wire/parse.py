@@ -2,7 +2,7 @@
 Message heads by RFC 9112: the one strict parser for requests and responses, for HTTP and WebSocket.
 
 A head passes our own check over its raw bytes first and is then split by llhttp (httptools): what reaches the
-callers has been understood alike by both. Body framing is decided here, body bytes are `wire.body`'s.
+callers has been understood alike by both.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import httptools
 
 from agentproxy.errors import (
     BadRequest,
-    ExpectationFailed,
     HeadersTooLarge,
     MethodNotAllowed,
     ProxyError,
     UriTooLong,
 )
-from agentproxy.wire.head import CHUNKED, Field, RequestHead, ResponseHead, options
+from agentproxy.wire.framing import frame_request, frame_response
+from agentproxy.wire.head import BadHead, Field, RequestHead, ResponseHead
 
 MAX_TARGET = 16384
 """Bytes of a request target; above it 414."""
@@ -33,17 +33,9 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/1\.([01])\r
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n")
 # Everything behind the first line. No line folding, no bare CR or LF, no control byte, no space before the colon.
 _FIELD_LINES = re.compile(rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
-_HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)(?::[0-9]{0,5})?"
-)
-_DIGITS = re.compile(rb"[0-9]{1,18}")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)*")
 # What no head may hold, so that one that will never be whole is not waited for.
 _NEVER = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?=[^\n])")
-
-
-class BadHead(ValueError):
-    """A response head (or a CONNECT answer's) that is malformed, ambiguous, or too large."""
 
 
 class _Fields:
@@ -187,7 +179,7 @@ def parse_request(head: bytes) -> RequestHead:
         raise BadRequest("The request target must be a path that begins with one `/` (RFC 9112, 3.2.1).")
     # llhttp knows the registered methods only; any token is a method (RFC 9110, 9.1), so it sees one it knows.
     request = RequestHead(method, target, minor, _fields(httptools.HttpRequestParser, b"GET" + head[line.end(1) :]))
-    _frame_request(request)
+    frame_request(request)
     return request
 
 
@@ -222,7 +214,7 @@ def parse_response(head: bytes, method: bytes) -> ResponseHead:
     except BadRequest:
         raise BadHead("malformed or ambiguous header fields") from None
     response = ResponseHead(int(line.group(2)), line.group(3) or b"", int(line.group(1)), fields)
-    _frame_response(response, method)
+    frame_response(response, method)
     return response
 
 
@@ -235,73 +227,3 @@ def _fields(parser: Callable[[_Fields], object], head: bytes) -> list[Field]:
     except httptools.HttpParserError:
         raise BadRequest("The message head is malformed or ambiguous (RFC 9112, 5 and 6).") from None
     return seen.fields
-
-
-def _frame_request(request: RequestHead) -> None:
-    """Decide on the body and on the connection, RFC 9112, 6.3 and 9.3; refuse what two readers could read apart."""
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    hosts: list[bytes] = []
-    connection: list[bytes] = []
-    for key, _, value in request.fields:
-        if key == b"content-length":
-            lengths.append(value)
-        elif key == b"transfer-encoding":
-            codings.append(value)
-        elif key == b"host":
-            hosts.append(value)
-        elif key == b"connection":
-            connection.append(value)
-        elif key == b"expect":
-            if value.lower() != b"100-continue":
-                raise ExpectationFailed("The only expectation that can be met is `100-continue`. Leave Expect out.")
-            # RFC 9110, 10.1.1: not from a client of HTTP/1.0.
-            request.expects = request.minor == 1
-    if codings:
-        if lengths or request.minor == 0 or len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise BadRequest("The body's framing is ambiguous (RFC 9112, 6.3). Send one Content-Length or be chunked.")
-        request.length = CHUNKED
-    elif lengths:
-        if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None:
-            raise BadRequest("Content-Length must be one number, given once (RFC 9112, 6.3).")
-        request.length = int(lengths[0])
-    if len(hosts) > 1 or (not hosts and request.minor == 1) or (hosts and _HOST.fullmatch(hosts[0]) is None):
-        raise BadRequest("Exactly one valid Host header is needed (RFC 9112, 3.2).")
-    if connection:
-        request.connection = options(connection)
-        if b"close" in request.connection:
-            request.keep_alive = False
-        elif request.minor == 0:
-            request.keep_alive = b"keep-alive" in request.connection
-
-
-def _frame_response(response: ResponseHead, method: bytes) -> None:
-    """As `_frame_request`, for what upstream sent."""
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    connection: list[bytes] = []
-    for key, _, value in response.fields:
-        if key == b"content-length":
-            lengths.append(value)
-        elif key == b"transfer-encoding":
-            codings.append(value)
-        elif key == b"connection":
-            connection.append(value)
-    if lengths and (len(lengths) > 1 or codings or _DIGITS.fullmatch(lengths[0]) is None):
-        raise BadHead("an ambiguous body length")
-    if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or response.minor == 0):
-        raise BadHead("a transfer coding other than chunked")
-    if connection:
-        response.connection = options(connection)
-        if b"close" in response.connection:
-            response.keep_alive = False
-        elif response.minor == 0:
-            response.keep_alive = b"keep-alive" in response.connection
-    if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
-        response.length = 0
-    elif codings:
-        response.length = CHUNKED
-    elif lengths:
-        response.length = int(lengths[0])
-    else:
-        response.keep_alive = False

@@ -20,6 +20,7 @@ from agentproxy.relay.port import Port, PortWaits
 from agentproxy.timers import Waits
 from agentproxy.upstream.agent import PoolAgent, ProviderClient
 from agentproxy.upstream.connection import Connection
+from agentproxy.upstream.leg import Leg
 from agentproxy.upstream.pool import Pool
 from agentproxy.upstream.websocket import WebSocketOpener
 from tests.fakes import timers
@@ -168,14 +169,8 @@ class Harness:
         self.clients = []
 
     def _connection(self, released):
-        return Connection(
-            hop=HOP,
-            host_header=b"api.example",
-            head_limit=self.limits.header_bytes,
-            buffer_bytes=self.limits.buffer_bytes,
-            first_byte=self.first_byte,
-            released=released,
-        )
+        leg = Leg(HOP, b"api.example", self.limits.header_bytes, self.limits.buffer_bytes, self.first_byte)
+        return Connection(leg, released)
 
     def client(self):
         """A client's new connection, as its transport."""

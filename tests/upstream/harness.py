@@ -24,6 +24,7 @@ from agentproxy.errors import ProxyError
 from agentproxy.simulator.ca import ServerCertificate, ServerContext
 from agentproxy.timers import Waits
 from agentproxy.upstream.connection import Connection
+from agentproxy.upstream.leg import Leg
 from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.pool import Pool
 from agentproxy.wire.head import ResponseHead
@@ -286,7 +287,7 @@ def build(clock: Clock, released: Callable[[Connection, bool], object], **change
     }
     if "first_byte" in changes:
         changes["first_byte"] = Waits(clock, changes["first_byte"])
-    return Connection(released=released, **(wanted | changes))
+    return Connection(Leg(**(wanted | changes)), released)
 
 
 def outbound(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.wire.head import CHUNKED, UNTIL_CLOSE, ResponseHead
-from agentproxy.wire.parse import BadHead, parse_response, split_head
+from agentproxy.wire.head import CHUNKED, UNTIL_CLOSE, BadHead, ResponseHead
+from agentproxy.wire.parse import parse_response, split_head
 from tests.wire.splits import PROPERTY
 
 

@@ -23,6 +23,8 @@ from agentproxy.engine.transport import DirectConnector, turn
 
 ROUND = 32
 """Events dispatched before what they wrote is sent: enough to wake a busy peer only once, few enough not to be felt."""
+ROUNDS = 8
+"""Rounds of events until the main loop has its turn in any case."""
 
 _log = Logger()
 
@@ -32,17 +34,31 @@ class LeanReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, at most ``timeout`` seconds, and dispatch them."""
-        try:
-            events = self._poller.poll(-1 if timeout is None else timeout, ROUND)
-        except OSError as error:
-            if error.errno == errno.EINTR:
+        events = self._events(-1 if timeout is None else timeout)
+        for _ in range(ROUNDS):
+            turn.open = True
+            try:
+                self._dispatch(events)
+            finally:
+                turn.end()
+            # While there is nothing to do but to read, the main loop need not be asked.
+            if not events or self.threadCallQueue or self._newTimedCalls or self._due():
                 return
-            raise
-        turn.open = True
+            events = self._events(0)
+
+    def _events(self, timeout: float) -> list[tuple[int, int]]:
         try:
-            self._dispatch(events)
-        finally:
-            turn.end()
+            events: list[tuple[int, int]] = self._poller.poll(timeout, ROUND)
+        except OSError as error:
+            if error.errno != errno.EINTR:
+                raise
+            return []
+        return events
+
+    def _due(self) -> bool:
+        """Whether the main loop has a timed call to make."""
+        pending = self._pendingTimedCalls
+        return bool(pending) and pending[0].time <= self.seconds()
 
     def _dispatch(self, events: list[tuple[int, int]]) -> None:
         selectables = self._selectables

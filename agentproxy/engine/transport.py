@@ -67,7 +67,6 @@ class Direct(tcp.Connection):
 
     producer: Any
     waits = False
-    _marked = False
     _read_bytes = READ_BYTES
 
     def doRead(self) -> Any:
@@ -97,22 +96,20 @@ class Direct(tcp.Connection):
 
     def write(self, data: bytes) -> None:
         """Send, now or at the end of the turn; what the system does not take waits."""
-        if self.TLS:
-            # Only where somebody called startTLS on it, which nobody here does.
-            super().write(data)
+        if not data or not self.connected or self._writeDisconnected or self.TLS:
+            if self.TLS:
+                # Only where somebody called startTLS on it, which nobody here does.
+                super().write(data)
             return
-        if not data or not self.connected or self._writeDisconnected:
-            return
+        before = self._tempDataLen
         self._tempDataBuffer.append(data)
-        self._tempDataLen += len(data)
+        self._tempDataLen = size = before + len(data)
         if self.waits:
             self._maybePauseProducer()
-        elif turn.open and self._tempDataLen < TURN_BYTES:
-            if not self._marked:
-                self._marked = True
-                turn.written.append(self)
-        else:
+        elif not turn.open or size >= TURN_BYTES:
             self.flush()
+        elif not before:
+            turn.written.append(self)
 
     def writeSequence(self, iovec: Any) -> None:
         """As `write` of them all."""
@@ -120,17 +117,14 @@ class Direct(tcp.Connection):
 
     def flush(self) -> None:
         """Try to send what was written, unless earlier bytes wait."""
-        self._marked = False
         waiting = self._tempDataBuffer
         if self.waits or not waiting:
-            return
-        if not self.connected or self._aborting:
-            waiting.clear()
-            self._tempDataLen = 0
             return
         data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
         waiting.clear()
         self._tempDataLen = 0
+        if not self.connected or self._aborting:
+            return
         try:
             sent = self.socket.send(data)
         except OSError:

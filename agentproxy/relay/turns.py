@@ -40,18 +40,19 @@ class TurnCount:
     def tap(self, *, from_client: bool) -> MessageReader:
         """What follows one direction's messages."""
 
+        read = self._turn
+
         def message(is_text: bool, data: bytes, truncated: bool) -> None:
-            self._message(from_client, data)
+            self._seen = True
+            turn = read(from_client, data)
+            if turn is not None:
+                self._count(turn)
 
         reader = MessageReader(message, inflate=self._inflater(from_client), max_bytes=_ENOUGH)
         self._readers.append(reader)
         return reader
 
-    def _message(self, from_client: bool, data: bytes) -> None:
-        self._seen = True
-        turn = self._turn(from_client, data)
-        if turn is None:
-            return
+    def _count(self, turn: Turn) -> None:
         self._understood = True
         if turn == "begin":
             self._running += 1

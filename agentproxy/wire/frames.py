@@ -99,8 +99,7 @@ class FrameFollower:
         self._base = 0x80 if masked else 0  # what a legal second byte is the payload length plus
         self._head = 6 if masked else 2  # bytes of a header with a seven-bit length
         self._max = max_message_bytes
-        # Payloads below this need no closer look when they are a message of their own. With a tap all do.
-        self._short = min(126, max_message_bytes + 1) if tap is None else 0
+        self._short = min(126, max_message_bytes + 1)  # payloads below need no closer look as messages of their own
         self._held = b""
         self._left = 0  # payload bytes still to come of the frame that the bytes passed end in
         self._size = 0  # payload bytes of the fragmented message so far
@@ -164,14 +163,19 @@ class FrameFollower:
         base = self._base
         head = self._head
         short = self._short
+        tap = self._tap
         at = left
         opened = 0
         while at < size:
             payload = at + head
             if payload <= size and not kinds[data[at]] and 0 <= (length := data[at + 1] - base) < short:
-                at = payload + length
-                opened += 1
-                continue
+                end = payload + length
+                if tap is None or end <= size:
+                    if tap is not None:
+                        tap.whole(data[at], data, payload, end, data[payload - 4 : payload] if base else None)
+                    at = end
+                    opened += 1
+                    continue
             at = self._open(data, at)
             if at < 0:
                 at = size = ~at

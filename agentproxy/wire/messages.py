@@ -68,12 +68,12 @@ class GuardedTap:
         if tap is None:
             return
         try:
-            if first & 0x8F > 0x80 and end <= len(data):
+            size = len(data)
+            if first & 0x8F > 0x80 and end <= size:
                 tap.whole(first, data, start, end, key)
                 return
             if first & 0x0F:
                 tap.begin(first & 0x0F, first & 0x40 != 0)
-            size = len(data)
             if end > size:
                 self._key = key
                 self._offset = size - start
@@ -87,6 +87,15 @@ class GuardedTap:
                 tap.end()
         except Exception as error:
             self._drop(error)
+
+    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
+        """A message in one frame that is all here: what `frame` makes of it, at less cost."""
+        tap = self._tap
+        if tap is not None:
+            try:
+                tap.whole(first, data, start, end, key)
+            except Exception as error:
+                self._drop(error)
 
     def more(self, data: bytes, size: int, ends_frame: bool) -> None:
         """The first ``size`` bytes of the data, at least one, go on with the frame."""

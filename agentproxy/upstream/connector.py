@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.config import ProxyUrl, Upstream
+from agentproxy.engine.tls import Sessions, TLSEndpoint
 from agentproxy.sockets import tune
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
@@ -89,8 +90,8 @@ class Connector:
         return _TcpEndpoint(inner, authority(host, port), self._reactor, self._timeout, self._phases)
 
     def _tls(self, endpoint: IStreamClientEndpoint, host: str, hop: str) -> IStreamClientEndpoint:
-        creator = client_options(host, self._trust)
-        return _SecureEndpoint(creator, endpoint, host, hop, self._reactor, self._timeout, self._phases)
+        sessions = Sessions(client_options(host, self._trust))
+        return _SecureEndpoint(sessions, endpoint, host, hop, self._reactor, self._timeout, self._phases)
 
 
 @implementer(IStreamClientEndpoint)
@@ -166,7 +167,7 @@ class _SecureEndpoint:
 
     def __init__(
         self,
-        creator: Any,
+        sessions: Sessions,
         inner: IStreamClientEndpoint,
         host: str,
         hop: str,
@@ -174,7 +175,8 @@ class _SecureEndpoint:
         timeout: float,
         phases: Phases,
     ) -> None:
-        self._endpoint = wrapClientTLS(creator, inner, clock)
+        self._endpoint = TLSEndpoint(sessions, inner, clock)
+        self.sessions = sessions
         self.host = host
         self.hop = hop
         self.clock = clock
@@ -210,6 +212,7 @@ class _Securing(Protocol):
             verify_peer(self.transport.getHandle(), self._endpoint.host)
         except Exception:
             # Whatever it was that could not be checked, it was not verified.
+            self._endpoint.sessions.forget()
             self._abort()
             self.done.errback(unreachable("tls", self._endpoint.hop, Failure()))
             return
@@ -226,6 +229,7 @@ class _Securing(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer.active():
             self._timer.cancel()
+            self._endpoint.sessions.forget()
             self.done.errback(unreachable("tls", self._endpoint.hop, reason))
 
     def _late(self) -> None:

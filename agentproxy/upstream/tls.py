@@ -47,8 +47,8 @@ class Trust:
 
 
 def client_options(host: str, trust: Trust) -> IOpenSSLClientConnectionCreator:
-    """TLS options for ``host``: SNI, and its name or address checked against the certificate."""
-    options: Any = optionsForClientTLS(host, trustRoot=trust)
+    """TLS options for ``host``: SNI, its name or address checked against the certificate, session tickets taken."""
+    options: Any = optionsForClientTLS(host, trustRoot=trust, extraCertificateOptions={"enableSessionTickets": True})
     creator: IOpenSSLClientConnectionCreator = options
     return creator
 

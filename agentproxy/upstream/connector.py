@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import NoProtocol
 from twisted.internet.interfaces import IHandshakeListener, IProtocol, IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -86,7 +87,14 @@ class Connector:
 
     def _tcp(self, host: str, port: int) -> IStreamClientEndpoint:
         # The endpoint's own timeout is an attempt's; ours is the phase's.
-        inner = HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
+        inner: IStreamClientEndpoint
+        if isIPAddress(host):
+            # A name's way leads through a thread and a race of addresses.
+            inner = TCP4ClientEndpoint(self._reactor, host, port, timeout=self._timeout)
+        elif isIPv6Address(host):
+            inner = TCP6ClientEndpoint(self._reactor, host, port, timeout=self._timeout)
+        else:
+            inner = HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
         return _TcpEndpoint(inner, authority(host, port), self._reactor, self._timeout, self._phases)
 
     def _tls(self, endpoint: IStreamClientEndpoint, host: str, hop: str) -> IStreamClientEndpoint:

@@ -8,7 +8,6 @@ that is left out is done for writes, ends and errors as before.
 
 from __future__ import annotations
 
-import errno
 import sys
 from select import EPOLLIN
 from typing import Any
@@ -34,48 +33,36 @@ class LeanReactor(EPollReactor):
 
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, at most ``timeout`` seconds, and dispatch them."""
-        events = self._events(-1 if timeout is None else timeout)
+        poll, selectables = self._poller.poll, self._selectables
+        events = poll(-1 if timeout is None else timeout, ROUND)
         for _ in range(ROUNDS):
             turn.open = True
             try:
-                self._dispatch(events)
+                for fd, event in events:
+                    selectable = selectables.get(fd)
+                    if selectable is None:
+                        continue
+                    if event != EPOLLIN:
+                        twisted_log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
+                        continue
+                    try:
+                        why = selectable.doRead()
+                    except BaseException as error:
+                        why = error
+                        _log.failure("A connection's reader raised.")
+                    if why:
+                        twisted_log.callWithLogger(selectable, self._disconnectSelectable, selectable, why, True)
             finally:
                 turn.end()
             # While there is nothing to do but to read, the main loop need not be asked.
             if not events or self.threadCallQueue or self._newTimedCalls or self._due():
                 return
-            events = self._events(0)
-
-    def _events(self, timeout: float) -> list[tuple[int, int]]:
-        try:
-            events: list[tuple[int, int]] = self._poller.poll(timeout, ROUND)
-        except OSError as error:
-            if error.errno != errno.EINTR:
-                raise
-            return []
-        return events
+            events = poll(0, ROUND)
 
     def _due(self) -> bool:
         """Whether the main loop has a timed call to make."""
         pending = self._pendingTimedCalls
         return bool(pending) and pending[0].time <= self.seconds()
-
-    def _dispatch(self, events: list[tuple[int, int]]) -> None:
-        selectables = self._selectables
-        for fd, event in events:
-            selectable = selectables.get(fd)
-            if selectable is None:
-                continue
-            if event != EPOLLIN:
-                twisted_log.callWithLogger(selectable, self._doReadOrWrite, selectable, fd, event)
-                continue
-            try:
-                why = selectable.doRead()
-            except BaseException as error:
-                why = error
-                _log.failure("A connection's reader raised.")
-            if why:
-                twisted_log.callWithLogger(selectable, self._disconnectSelectable, selectable, why, True)
 
     doIteration = doPoll
 

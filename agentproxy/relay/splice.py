@@ -70,14 +70,14 @@ class Side(Protocol):
         follower = self.follower
         passed = follower.feed(data)
         if self.told:
-            if follower.close is not None or follower.violation is not None:
+            if follower.ended:
                 self.lose()
             return
         if passed:
             self._write(passed)
         if self._idle is not None:
             self._idle.touch()
-        if follower.close is not None or follower.violation is not None:
+        if follower.ended:
             self.splice.ending(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

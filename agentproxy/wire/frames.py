@@ -83,12 +83,12 @@ class FrameFollower:
     :param tap: is told of the messages; dropped if it raises.
     :ivar passed: bytes passed on.
     :ivar close: code and reason of the close frame once it was passed; 1005 where it was empty.
-    :ivar violation: what broke the rules; nothing is passed on from there.
+    :ivar violation: what broke the rules; nothing is passed on from there. ``ended``: whether there is either.
     """
 
     __slots__ = (
-        "_base", "_between", "_ended", "_head", "_held", "_inside", "_kinds", "_left", "_max", "_opened", "_short",
-        "_size", "_tap", "_telling", "close", "passed", "violation",
+        "_base", "_between", "_head", "_held", "_inside", "_kinds", "_left", "_max", "_opened", "_short",
+        "_size", "_tap", "_telling", "close", "ended", "passed", "violation",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +104,7 @@ class FrameFollower:
         self._left = 0  # payload bytes still to come of the frame that the bytes passed end in
         self._size = 0  # payload bytes of the fragmented message so far
         self._opened = 0  # frames whose header was passed
-        self._ended = False
+        self.ended = False
         self._tap = None if tap is None else GuardedTap(tap)
         self._telling: GuardedTap | None = None  # the tap while it is to hear of the payload still to come
         self.passed = 0
@@ -150,7 +150,7 @@ class FrameFollower:
             self._left = left - size
             self.passed += size
             return data
-        if self._ended:
+        if self.ended:
             return b""
         if self._held:
             data = self._held + data
@@ -244,7 +244,7 @@ class FrameFollower:
         return ~at
 
     def _break(self, at: int, reason: str, code: int = 1002) -> int:
-        self._ended = True
+        self.ended = True
         self.violation = Violation(code, reason)
         return ~at
 
@@ -263,7 +263,7 @@ class FrameFollower:
             self.close = (code, payload[2:].decode("utf-8", "replace"))
         else:
             self.close = (1005, "")
-        self._ended = True
+        self.ended = True
         self._opened += 1
         return ~end
 

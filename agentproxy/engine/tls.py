@@ -18,6 +18,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
+from twisted.internet.protocol import Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -70,6 +71,18 @@ class DirectTLS(TLSMemoryBIOProtocol):
         super().__init__(factory, wrapped, _connectWrapped)
         self._records = Records()
         self._kept = False
+
+    def makeConnection(self, transport: Any) -> None:
+        """
+        Called once there is a transport. Twisted's own also claims each interface of the transport for itself, which
+        costs a tenth of a handshake, and which nobody here asks for.
+        """
+        self._tlsConnection = self.factory._creatorCallable(self)
+        self._appSendBuffer: list[bytes] = []
+        Protocol.makeConnection(self, transport)
+        self.factory.registerProtocol(self)
+        self.wrappedProtocol.makeConnection(self)
+        self._checkHandshakeStatus()
 
     def dataReceived(self, data: bytes) -> None:
         """Called by the transport."""

@@ -146,7 +146,7 @@ class ClientWebSocket(WebSocketServerProtocol):  # type: ignore[misc]
     def leave(self) -> None:
         """End Autobahn's own bookkeeping; the transport goes on without it."""
         if self.state != self.STATE_CLOSED:
-            self._connectionLost(connectionDone)
+            self._connectionLost("handed over")
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Called by Autobahn as it leaves; the splice keeps the true close."""

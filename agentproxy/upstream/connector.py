@@ -21,7 +21,7 @@ from agentproxy.engine.tls import Sessions, TLSEndpoint
 from agentproxy.sockets import tune
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.handover import hand_over
-from agentproxy.upstream.tls import Trust, client_options, verify_peer
+from agentproxy.upstream.tls import HostCreator, Trust, verify_peer
 from agentproxy.upstream.tunnel import TunnelEndpoint
 from agentproxy.wire.connect import authority
 
@@ -98,7 +98,7 @@ class Connector:
         return _TcpEndpoint(inner, authority(host, port), self._reactor, self._timeout, self._phases)
 
     def _tls(self, endpoint: IStreamClientEndpoint, host: str, hop: str) -> IStreamClientEndpoint:
-        sessions = Sessions(client_options(host, self._trust))
+        sessions = Sessions(HostCreator(host, self._trust))
         return _SecureEndpoint(sessions, endpoint, host, hop, self._reactor, self._timeout, self._phases)
 
 

@@ -248,15 +248,15 @@ class UpstreamWebSocket(WebSocketClientProtocol):  # type: ignore[misc]
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer is not None:
             self._fail(unreachable("handshake", self._opener.hop, reason))
-        self._leave(reason)
+        self._leave()
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Called by Autobahn as it leaves; the splice keeps the true close."""
 
-    def _leave(self, reason: Failure = connectionDone) -> None:
+    def _leave(self) -> None:
         """End Autobahn's own bookkeeping, once; the transport goes on without it."""
         if self.state != self.STATE_CLOSED:
-            self._connectionLost(reason)
+            self._connectionLost("handed over")
 
     def _late(self) -> None:
         self._timer = None

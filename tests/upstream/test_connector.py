@@ -13,9 +13,10 @@ from zope.interface.verify import verifyObject
 
 from agentproxy.call import Secret
 from agentproxy.config import ProxyUrl, Upstream
+from agentproxy.engine.tls import Sessions
 from agentproxy.errors import ProxyError, UpstreamTimeout, UpstreamUnreachable
 from agentproxy.upstream.connector import Connector, _SecureEndpoint, _Securing, _TcpEndpoint
-from agentproxy.upstream.tls import Trust, client_options
+from agentproxy.upstream.tls import HostCreator, Trust
 from tests.upstream.harness import Inner, Net, NoFactory, Resolver, UpstreamCase
 
 OPEN = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -44,7 +45,7 @@ class WayTests(UpstreamCase):
         net = Net()
         tcp = _TcpEndpoint(object(), "a:1", net, 1, print)  # type: ignore[arg-type]
         tls = _SecureEndpoint(
-            client_options("a.example", Trust(None)), tcp, "a.example", "a:1", net, 1, lambda *_: None
+            Sessions(HostCreator("a.example", Trust(None))), tcp, "a.example", "a:1", net, 1, lambda *_: None
         )
         for endpoint in (tcp, tls):
             self.assertTrue(verifyObject(IStreamClientEndpoint, endpoint))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httptools
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -252,3 +253,37 @@ class Refused(SynchronousTestCase):
                     read([head_of(b"Expect: " + value, first=b"GET / HTTP/1.%d" % minor)])
                 self.assertEqual(caught.exception.status, 417)
         self.assertRaises(ExpectationFailed, read, [head_of(b"Expect: 100-continue", b"Expect: x")])
+
+
+class Splitting:
+    """What llhttp finds in a head."""
+
+    def __init__(self, head: bytes) -> None:
+        self.fields: list[tuple[bytes, bytes, bytes]] = []
+        httptools.HttpRequestParser(self).feed_data(head)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.fields.append((name.lower(), name, value.strip(b" \t")))
+
+
+class SecondOpinionTests(SynchronousTestCase):
+    @PROPERTY
+    @given(
+        st.lists(
+            st.tuples(
+                st.text("abcXYZ019-_!#$%&'*+.^`|~", min_size=1, max_size=12),
+                st.binary(max_size=30).map(lambda value: bytes(byte for byte in value if byte > 31 and byte != 127)),
+                st.sampled_from([b"", b" ", b"\t", b"  \t "]),
+            ),
+            max_size=8,
+        )
+    )
+    def test_same_fields(self, fields: list[tuple[str, bytes, bytes]]) -> None:
+        """A head that passes is split where llhttp splits it: names as sent, values without the space around them."""
+        lines = [b"%b:%b%b%b\r\n" % (b"x" + name.encode(), blank, value, blank) for name, value, blank in fields]
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"".join(lines) + b"\r\n"
+        self.assertEqual(parse_request(head).fields, Splitting(head).fields)
+
+    def test_no_fields(self) -> None:
+        """A head of a request line alone has none."""
+        self.assertEqual(parse_request(b"GET / HTTP/1.0\r\n\r\n").fields, [])

@@ -38,14 +38,15 @@ class Observer:
         self._metrics = metrics
         self._clock = clock
         self._clean = (redactor or Redactor()).clean
-        self._running: set[Call] = set()
+        # With what their events begin with.
+        self._running: dict[Call, str] = {}
         self._parts: dict[tuple[str, str, str, str], str] = {}
 
     def call_started(self, call: Call) -> None:
         """A call's head is read: event ``call.start``."""
         if call in self._running:
             return
-        self._running.add(call)
+        self._running[call] = ""
         key = call.provider, call.protocol
         self.active[key] = self.active.get(key, 0) + 1
         try:
@@ -54,15 +55,16 @@ class Observer:
             self._failed(error)
         try:
             if self._log.enabled("info"):
-                self._log.emit_parts("call.start", "info", *self._who(call))
+                who = self._running[call] = self._who(call)
+                self._log.emit_parts("call.start", "info", who)
         except Exception as error:
             self._failed(error)
 
     def call_ended(self, call: Call) -> None:
         """A call is over, its fields final: event ``call.end``. A call that isn't running is not told again."""
-        if call not in self._running:
+        who = self._running.pop(call, None)
+        if who is None:
             return
-        self._running.remove(call)
         self.active[call.provider, call.protocol] -= 1
         seconds = self._clock.seconds() - call.started
         try:
@@ -71,7 +73,7 @@ class Observer:
             self._failed(error)
         try:
             if self._log.enabled("info"):
-                self._log_end(call, seconds)
+                self._log_end(call, who or self._who(call), seconds)
         except Exception as error:
             self._failed(error)
 
@@ -107,8 +109,8 @@ class Observer:
         """A mistake of the proxy's own in a call, by the exception's type: event ``call.fault``."""
         self.event("call.fault", "error", id=call.id, fault=fault, traceback=self._clean(traceback))
 
-    def _who(self, call: Call) -> tuple[str, str]:
-        """The keys that all events of a call begin with, as parts."""
+    def _who(self, call: Call) -> str:
+        """The keys that all events of a call begin with, as a part."""
         path = self._clean(call.path)
         kind = call.provider, call.protocol, call.method, path
         part = self._parts.get(kind)
@@ -117,9 +119,9 @@ class Observer:
                 self._parts.clear()
             keys = {"provider": call.provider, "protocol": call.protocol, "method": call.method, "path": path}
             part = self._parts[kind] = self._log.part(keys)
-        return self._log.part({"id": call.id}), part
+        return self._log.part({"id": call.id}) + part
 
-    def _log_end(self, call: Call, seconds: float) -> None:
+    def _log_end(self, call: Call, who: str, seconds: float) -> None:
         websocket = call.protocol == "websocket"
         rest = {
             "status": call.status,
@@ -132,7 +134,7 @@ class Observer:
             "error": call.error,
             "phase": call.phase,
         }
-        self._log.emit_parts("call.end", "info", *self._who(call), self._log.part(rest))
+        self._log.emit_parts("call.end", "info", who, self._log.part(rest))
 
     def _log_denial(self, call: Call | str, error: ProxyError) -> None:
         if isinstance(call, str):
@@ -140,7 +142,7 @@ class Observer:
             return
         rest = {"status": error.status, "code": error.code}
         if self._log.enabled("warn"):
-            self._log.emit_parts("call.denied", "warn", *self._who(call), self._log.part(rest))
+            self._log.emit_parts("call.denied", "warn", self._who(call), self._log.part(rest))
 
     def _close(self, close: Close) -> dict[str, object]:
         reason = close.reason and self._clean(close.reason)

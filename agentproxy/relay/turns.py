@@ -8,7 +8,7 @@ from agentproxy.providers.kind import Turn
 from agentproxy.wire.deflate import DeflateParams, Inflater
 from agentproxy.wire.messages import MessageReader
 
-_ENOUGH = 256
+_ENOUGH = 128
 """Bytes of a message that are looked at: what it is stands first."""
 
 

@@ -162,13 +162,14 @@ class Inflater:
     :ivar inflated: bytes that the current message has inflated to so far.
     """
 
-    __slots__ = ("_allowed", "_bits", "_finals", "_max", "_stream", "inflated", "no_context_takeover")
+    __slots__ = ("_allowed", "_bits", "_enough", "_finals", "_max", "_stream", "inflated", "no_context_takeover")
 
     def __init__(self, *, window_bits: int, no_context_takeover: bool, max_inflated: int = MAX_INFLATED) -> None:
         self._bits = -window_bits
         self._max = max_inflated
         self._stream: zlib._Decompress | None = None
         self._finals = 0
+        self._enough = False
         self._allowed = SLACK
         self.no_context_takeover = no_context_takeover
         self.inflated = 0
@@ -179,6 +180,7 @@ class Inflater:
         self._finals = 0
         if self.no_context_takeover:
             self._stream = None
+            self._enough = False
 
     def feed(self, data: bytes, room: int) -> bytes:
         """
@@ -190,16 +192,20 @@ class Inflater:
         :param room: how many bytes of what comes out are wanted, from its beginning.
         :raises InflateError: invalid data, or over the limit; from then on the context is lost.
         """
+        if self._enough:
+            return b""
         kept: list[bytes] = []
+        most = min(max(room, 0) + 1, _STEP) if self.no_context_takeover else _STEP
         self._allowed += MAX_RATIO * len(data)
         for at in range(0, len(data), _INPUT):
             piece = data[at : at + _INPUT]
             while piece:
-                out, piece = self._step(piece)
+                out, piece = self._step(piece, most)
                 if room > 0:
                     kept.append(out[:room])
                 room -= len(out)
                 if room < 0 and self.no_context_takeover:
+                    self._enough = True
                     return b"".join(kept)
         return kept[0] if len(kept) == 1 else b"".join(kept)
 
@@ -208,9 +214,9 @@ class Inflater:
         # A final block (RFC 7692, 7.2.3.4) with nothing behind it has nothing left to be told apart.
         return self.feed(_TAIL, room) if self._stream is not None else b""
 
-    def _step(self, piece: bytes) -> tuple[bytes, bytes]:
+    def _step(self, piece: bytes, most: int) -> tuple[bytes, bytes]:
         """
-        Inflate at most `_STEP` bytes: (what came out, what is left of the piece).
+        Inflate at most ``most`` bytes: (what came out, what is left of the piece).
 
         zlib may keep back some output where the piece ends; it comes with the next one, of which the tail is the last.
         """
@@ -218,7 +224,7 @@ class Inflater:
         if stream is None:
             stream = self._stream = zlib.decompressobj(self._bits)
         try:
-            out = stream.decompress(piece, _STEP)
+            out = stream.decompress(piece, most)
         except zlib.error:
             raise InflateError("invalid deflate data") from None
         self.inflated += len(out)

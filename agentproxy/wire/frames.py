@@ -162,15 +162,21 @@ class FrameFollower:
         kinds = self._kinds
         base = self._base
         head = self._head
-        short = self._short
+        short, most = self._short, self._max
         tap = self._tap
         at = left
         opened = 0
         while at < size:
             payload = at + head
-            if payload <= size and not kinds[data[at]] and 0 <= (length := data[at + 1] - base) < short:
-                end = payload + length
-                if tap is None or end <= size:
+            if payload + 2 <= size and not kinds[data[at]]:
+                length = data[at + 1] - base
+                if length == 126:
+                    payload += 2
+                    length = (data[at + 2] << 8) + data[at + 3]
+                    end = payload + length if 126 <= length <= most else -1
+                else:
+                    end = payload + length if 0 <= length < short else -1
+                if end > 0 and (tap is None or end <= size):
                     if tap is not None:
                         tap.whole(data[at], data, payload, end, data[payload - 4 : payload] if base else None)
                     at = end
@@ -288,13 +294,3 @@ def close_frame(code: int | None, reason: str = "", *, mask: bytes | None) -> by
         raise ValueError(f"close code {code} may not travel")
     text = reason.encode("utf-8", "replace")[:MAX_REASON].decode("utf-8", "ignore")
     return whole_frame(CLOSE, code.to_bytes(2, "big") + text.encode("utf-8"), mask)
-
-
-def text_frame(payload: bytes, *, mask: bytes | None) -> bytes:
-    """
-    A whole, uncompressed text message in one frame.
-
-    :param payload: UTF-8.
-    :param mask: four bytes towards a server, ``None`` towards a client.
-    """
-    return whole_frame(TEXT, payload, mask)

@@ -115,6 +115,9 @@ class GuardedTap:
         self._tap = None
 
 
+_SIP = 1024
+"""Compressed bytes that are looked at at a time."""
+
 # What becomes of the payload that comes: read as it is, inflated, passed over until the next message, or for good.
 _PLAIN, _DEFLATED, _SKIPPED, _LOST = range(4)
 
@@ -170,8 +173,15 @@ class MessageReader:
             piece = data[start:end]
             self._keep(piece if key is None else masked(piece, key, offset))
         elif state == _DEFLATED:
-            piece = data[start:end]
-            self._inflated(piece if key is None else masked(piece, key, offset))
+            assert self._inflate is not None
+            # Where no later message needs it, no more is unmasked and inflated than is kept.
+            some = self._inflate.no_context_takeover
+            step = _SIP if some else end - start
+            for at in range(start, end, step):
+                piece = data[at : min(at + step, end)]
+                self._inflated(piece if key is None else masked(piece, key, offset + at - start))
+                if some and self._truncated:
+                    return
 
     def end(self) -> None:
         if self._state == _DEFLATED:

@@ -12,7 +12,8 @@ from pathlib import Path
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from agentproxy.wire.frames import text_frame
+from agentproxy.wire.masking import whole_frame
+from agentproxy.wire.messages import TEXT
 from tests.integration.chain import ChainCase, reactor
 from tests.integration.process import ROOT, Service, Watched, spawn, twistd
 from tests.integration.raw import connect, request, upgrade
@@ -70,7 +71,7 @@ class DrainTests(ChainCase):
         client = await self.connect()
         client.send(upgrade("/simulator/with/events=5&pace=0.15/responses"))
         self.assertEqual((await client.head()).status, 101)
-        client.send(text_frame(CREATE, mask=MASK))
+        client.send(whole_frame(TEXT, CREATE, MASK))
         await client.until(lambda: b"response.output_text.delta" in client.data)
         watched = await self.stopping()
         await client.until(lambda: b"\x88" in client.data[-20:] or client.closed)
@@ -86,7 +87,7 @@ class DrainTests(ChainCase):
         stuck.send(request("/simulator/fail?at=silent"))
         socket_.send(upgrade("/simulator/with/events=1000&pace=0.05/responses"))
         self.assertEqual((await socket_.head()).status, 101)
-        socket_.send(text_frame(CREATE, mask=MASK))
+        socket_.send(whole_frame(TEXT, CREATE, MASK))
         await socket_.until(lambda: b"delta" in socket_.data)
         watched = await self.stopping()
         self.assertIn((1001).to_bytes(2, "big") + b"going away", await socket_.end())

@@ -11,8 +11,9 @@ from typing import Any
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 
-from agentproxy.wire.frames import close_frame, text_frame
+from agentproxy.wire.frames import close_frame
 from agentproxy.wire.masking import whole_frame
+from agentproxy.wire.messages import TEXT
 from tests.integration.chain import CLIENT_SECRET, KEYS, ChainCase, reactor
 from tests.integration.raw import KEY, Raw, upgrade
 
@@ -56,7 +57,7 @@ class WebSocketTests(ChainCase):
         """Text, binary, fragments and pings come back as they went; the credential is injected, cookies dropped."""
         await self.build()
         client = await self.open("/simulator/ws/echo", f"Authorization: Bearer {CLIENT_SECRET}")
-        client.send(text_frame(b"hello", mask=MASK) + whole_frame(0x2, b"\x00\xff", MASK))
+        client.send(whole_frame(TEXT, b"hello", MASK) + whole_frame(0x2, b"\x00\xff", MASK))
         self.assertEqual(await client.read(11), b"\x81\x05hello\x82\x02\x00\xff")
         client.send(whole_frame(0x9, b"are you there", MASK))
         self.assertEqual(await client.read(15), b"\x8a\x0dare you there")
@@ -86,7 +87,7 @@ class WebSocketTests(ChainCase):
         """What a client sends right behind its upgrade reaches upstream once there is a socket."""
         await self.build()
         client = await self.connect()
-        client.send(upgrade("/simulator/ws/echo") + text_frame(b"early", mask=MASK))
+        client.send(upgrade("/simulator/ws/echo") + whole_frame(TEXT, b"early", MASK))
         self.assertEqual((await client.head()).status, 101)
         self.assertEqual(await client.read(7), b"\x81\x05early")
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.simulator.frames import DEFLATED, FINAL, FrameReader, Violation, pack
-from agentproxy.wire.frames import close_frame, text_frame
-from agentproxy.wire.masking import masked
+from agentproxy.wire.frames import close_frame
+from agentproxy.wire.masking import masked, whole_frame
+from agentproxy.wire.messages import TEXT
 from tests.simulator.support import QUIET, Link
 
 MASK = b"\x01\x02\x03\x04"
@@ -52,7 +53,7 @@ class Client(Link):
 
     def say(self, value: object) -> list[dict[str, Any]]:
         """Send a JSON text; returns what came for it."""
-        out = received(self.send(text_frame(json.dumps(value).encode(), mask=MASK)))
+        out = received(self.send(whole_frame(TEXT, json.dumps(value).encode(), MASK)))
         return [json.loads(payload) for _, payload in out]
 
 
@@ -117,7 +118,7 @@ class ResponsesTests(SynchronousTestCase):
         """Turns of different streams go on at once, those of one stream one after the other."""
         client = Client("/v1/responses", script=QUIET)
         frames = [{"type": "response.create", "stream_id": lane} for lane in ("a", "b", "a")]
-        out = received(client.send(b"".join([text_frame(json.dumps(value).encode(), mask=MASK) for value in frames])))
+        out = received(client.send(b"".join([whole_frame(TEXT, json.dumps(value).encode(), MASK) for value in frames])))
         self.assertEqual(sum(b"response.completed" in payload for _, payload in out), 3)
 
     def test_deflate(self) -> None:

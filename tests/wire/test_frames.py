@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.wire.frames import BINARY, MAX_REASON, TEXT, FrameFollower, close_frame, may_travel, text_frame
+from agentproxy.wire.frames import BINARY, MAX_REASON, TEXT, FrameFollower, close_frame, may_travel
 from agentproxy.wire.masking import masked, whole_frame
 
 KEY = b"\x12\x00\xff\x7e"
@@ -429,7 +429,7 @@ class BuilderTests(SynchronousTestCase):
         """A text frame of any size is one that its direction's follower passes, and reads back."""
         for size in (0, 5, 125, 126, 65535, 65536):
             for key in (None, KEY):
-                built = text_frame(bytes(size), mask=key)
+                built = whole_frame(TEXT, bytes(size), key)
                 self.assertEqual(built, frame(TEXT, bytes(size), key=key))
                 self.assertIs(follower(masked=key is not None).feed(built), built)
 

@@ -108,6 +108,7 @@ WORKLOADS = (
     echo("ws-64-deflate", "64 B", deflate=True),
     echo("ws-1k-deflate", "1 KB", deflate=True),
     echo("ws-64k-deflate", "64 KB", deflate=True),
+    echo("ws-1m-deflate", "1 MB", deflate=True),
     Workload(
         "ws-handshake",
         "WebSocket: open, one echo of 64 B, close; 8 at once",

@@ -41,6 +41,7 @@ WORKLOADS = {
     "ws-64-deflate": echo_of(64, deflate=True),
     "ws-1k-deflate": echo_of(1024, deflate=True),
     "ws-64k-deflate": echo_of(65536, deflate=True),
+    "ws-1m-deflate": echo_of(1048576, deflate=True),
     "sse-paced": Entry(sse_paced, {"streams": 8, "events": 200, "interval_ms": 5}),
     "sse": Entry(sse, {"streams": 8, "events": 1000, "batch": 1}),
     "ws-handshake": Entry(handshakes, {"connections": 8, "size": 64}),

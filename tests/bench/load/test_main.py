@@ -22,7 +22,7 @@ from bench.load.catalogue import WORKLOADS
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = [
     "post", "post-1", "sse-paced", "sse", "ws-64", "ws-1k", "ws-64k", "ws-1m", "ws-64-deflate", "ws-1k-deflate",
-    "ws-64k-deflate", "ws-handshake", "ws-idle", "ws-200", "upload", "download", "slow",
+    "ws-64k-deflate", "ws-1m-deflate", "ws-handshake", "ws-idle", "ws-200", "upload", "download", "slow",
 ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from bench.load.message import Head, Reader
 from bench.load.run import Run
 from tests.bench.load.relay import Change, Changes, as_it_is, run_load, untouched
 
-LARGE = {"ws-64k", "ws-1m", "ws-64k-deflate", "upload", "download", "slow"}
+LARGE = {"ws-64k", "ws-1m", "ws-64k-deflate", "ws-1m-deflate", "upload", "download", "slow"}
 SOCKETS = [name for name in WORKLOADS if name.startswith("ws-")]
 
 
@@ -139,7 +139,7 @@ class WorkloadTests(SynchronousTestCase):
     def test_framed_anew(self) -> None:
         """A proxy may mask, cut and mix frames with its own pings, and compress again."""
         for name in SOCKETS:
-            self.right(name, framed_anew, seconds=0.5 if name == "ws-64k-deflate" else 0.03)
+            self.right(name, framed_anew, seconds=0.5 if name in LARGE else 0.03)
 
     def test_chunked_anew(self) -> None:
         """A proxy may choose its own chunks."""

@@ -34,8 +34,9 @@ class LeanReactor(EPollReactor):
     def doPoll(self, timeout: float | None) -> None:
         """Wait for events, at most ``timeout`` seconds, and dispatch them."""
         poll, selectables = self._poller.poll, self._selectables
-        events = poll(-1 if timeout is None else timeout, ROUND)
+        wait = -1 if timeout is None else timeout
         for _ in range(ROUNDS):
+            events = poll(wait, ROUND)
             turn.open = True
             try:
                 for fd, event in events:
@@ -57,7 +58,7 @@ class LeanReactor(EPollReactor):
             # While there is nothing to do but to read, the main loop need not be asked.
             if not events or self.threadCallQueue or self._newTimedCalls or self._due():
                 return
-            events = poll(0, ROUND)
+            wait = 0
 
     def _due(self) -> bool:
         """Whether the main loop has a timed call to make."""

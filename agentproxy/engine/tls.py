@@ -18,7 +18,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -26,8 +26,14 @@ from zope.interface import implementer
 RECORD_BYTES = 16384
 """Plain bytes that a record can hold (RFC 8446, 5.1)."""
 _HEADER = 5
+_MOST_RECORD = RECORD_BYTES + 2048
+"""Bytes of a record behind its header, in any version (RFC 5246, 6.2.3, allows the most)."""
 _MORE = 512
 """What the records of one ``send`` have besides its plain bytes, and room to spare."""
+
+
+class NoRecord(Exception):
+    """Bytes that can't be the header of a record."""
 
 
 class Records:
@@ -41,7 +47,11 @@ class Records:
         self._head = b""
 
     def whole(self, data: bytes) -> int:
-        """How many records end in these bytes."""
+        """
+        How many records end in these bytes.
+
+        :raises NoRecord: one of them is none.
+        """
         if self._head:
             data = self._head + data
             self._head = b""
@@ -51,7 +61,10 @@ class Records:
             return 0
         count = 1 if at else 0
         while at + _HEADER <= size:
-            at += _HEADER + (data[at + 3] << 8) + data[at + 4]
+            size_of = (data[at + 3] << 8) + data[at + 4]
+            if not 20 <= data[at] <= 24 or size_of > _MOST_RECORD:
+                raise NoRecord
+            at += _HEADER + size_of
             if at > size:
                 self._left = at - size
                 return count
@@ -86,7 +99,14 @@ class DirectTLS(TLSMemoryBIOProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Called by the transport."""
-        records = self._records.whole(data)
+        if self._aborted:
+            return
+        try:
+            records = self._records.whole(data)
+        except NoRecord:
+            # OpenSSL says what it is, and the connection is over.
+            super().dataReceived(data)
+            return
         if not self._handshakeDone or self._appSendBuffer or self._lostTLSConnection:
             super().dataReceived(data)
             return
@@ -112,11 +132,13 @@ class DirectTLS(TLSMemoryBIOProtocol):
                 self._kept = True
                 self.factory.sessions.keep(tls)
             self.wrappedProtocol.dataReceived(plain)
-            if self._aborted or self._lostTLSConnection:
+            if self.disconnecting or self._lostTLSConnection:
                 return
 
     def _write(self, data: bytes) -> None:
         size = len(data)
+        if not data:
+            return
         if size > RECORD_BYTES or not self._handshakeDone or self._appSendBuffer or self._lostTLSConnection:
             super()._write(data)
             return
@@ -133,6 +155,15 @@ class DirectTLS(TLSMemoryBIOProtocol):
         self.transport.write(coded)
         if len(coded) == size + _MORE:
             self._flushSendBIO()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Called by the transport."""
+        tls: Any = self._tlsConnection
+        super().connectionLost(reason)
+        if self._kept and tls is not None:
+            # Now that it has been told how it ended: OpenSSL spoils the session of a connection that is let go of
+            # without a last word, and a peer that just went is no reason not to resume it.
+            tls.set_shutdown(SSL.SENT_SHUTDOWN | SSL.RECEIVED_SHUTDOWN)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

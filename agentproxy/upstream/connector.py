@@ -241,6 +241,7 @@ class _Securing(Protocol):
             self.done.errback(unreachable("tls", self._endpoint.hop, reason))
 
     def _late(self) -> None:
+        self._endpoint.sessions.forget()
         self._abort()
         self.done.errback(timed_out("tls", self._endpoint.hop, self._endpoint.timeout))
 

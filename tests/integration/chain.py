@@ -86,13 +86,14 @@ class ChainCase(TestCase):
         keys: dict[str, str] | None = None,
         upstream_host: str | None = None,
         limit: int | None = None,
+        reactor_name: str | None = None,
     ) -> Service:
         """
         Start providers, proxy and service.
 
         :param egress: the ``[egress]`` table's ``proxy``; by default the embedded proxy.
         :param tables: more of the configuration; ``provider_keys``: more keys for each provider.
-        :param limit: descriptors that it may open.
+        :param limit: descriptors that it may open; ``reactor_name``: what ``twistd --reactor`` takes.
         """
         if not hasattr(self, "served"):
             self.serve(keys)
@@ -111,7 +112,7 @@ class ChainCase(TestCase):
                 f'upstream = "{scheme}://{upstream_host or host}:{port}{path}"\n{provider_keys}'
             )
         self.service = await process.start(
-            "\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder), limit
+            "\n".join(lines), {**SECRETS, **(environ or {})}, os.path.abspath(folder), limit, reactor_name
         )
         self.addCleanup(lambda: self._finish())
         return self.service

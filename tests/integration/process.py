@@ -111,17 +111,20 @@ class Service:
         assert self.watched.code == 0, (self.watched.code, self.watched.err)
 
 
-def twistd(*arguments: str) -> list[str]:
-    """The command that runs ``twistd -n agentproxy`` with these arguments."""
+def twistd(*arguments: str, reactor: str | None = None) -> list[str]:
+    """The command that runs ``twistd -n agentproxy`` with these arguments, perhaps on a reactor that is named."""
     start = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
-    return [sys.executable, "-c", start, "-n", "--pidfile=", "agentproxy", *arguments]
+    chosen = [] if reactor is None else [f"--reactor={reactor}"]
+    return [sys.executable, "-c", start, *chosen, "-n", "--pidfile=", "agentproxy", *arguments]
 
 
-async def start(configuration: str, environ: dict[str, str], folder: str, limit: int | None = None) -> Service:
+async def start(
+    configuration: str, environ: dict[str, str], folder: str, limit: int | None = None, reactor: str | None = None
+) -> Service:
     """Run the service with this configuration's text, and so many descriptors at most, until it is ready."""
     path = os.path.join(folder, "agentproxy.toml")
     Path(path).write_text(configuration)
-    command = twistd("--config", path)
+    command = twistd("--config", path, reactor=reactor)
     if limit is not None:
         command = ["/bin/sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh", *command]
     watched = spawn(command, environ, folder)

@@ -53,6 +53,14 @@ class WebSocketTests(ChainCase):
         self.head = head
         return client
 
+    async def test_other_reactors(self) -> None:
+        """`twistd --reactor` still chooses, and frames of any size pass by one of Twisted's own, over TLS and through
+        the proxy."""
+        await self.build(reactor_name="poll")
+        client = await self.open("/simulator/ws/echo")
+        client.send(whole_frame(0x2, bytes(300_000), MASK))
+        self.assertEqual(await client.read(300_010), b"\x82\x7f" + (300_000).to_bytes(8, "big") + bytes(300_000))
+
     async def test_frames_pass_both_ways(self) -> None:
         """Text, binary, fragments and pings come back as they went; the credential is injected, cookies dropped."""
         await self.build()

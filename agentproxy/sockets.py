@@ -8,6 +8,7 @@ import select
 import socket
 import struct
 import termios
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 KEEPALIVE_IDLE = 60
@@ -26,20 +27,22 @@ def tcp_of(transport: Any) -> Any:
     return transport
 
 
-def pending(transport: Any) -> bool:
+def lookout(transport: Any) -> Callable[[int], Sequence[object]]:
     """
-    Whether the peer has closed the connection, or said something, and the reactor has not come to see it yet.
+    A look at whether the peer has closed the connection, or said something, and the reactor has not come to see it.
+
+    :returns: called with 0, gives something if so. It is of no use once the connection is gone.
     """
     handle = getattr(tcp_of(transport), "socket", None)
     if handle is None:
-        return False
+        return lambda _: ()
     poll = select.poll()
     try:
         poll.register(handle.fileno(), _READABLE)
     except ValueError:
         # Closed on our side already.
-        return True
-    return bool(poll.poll(0))
+        return lambda _: (handle,)
+    return poll.poll
 
 
 def unsent(transport: Any) -> int:

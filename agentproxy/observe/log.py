@@ -22,6 +22,7 @@ FLUSH_CHARACTERS = 65536
 
 _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 _DEEPEST = 8
+_MOST_NAMES = 256
 _BARE = re.compile(r"[A-Za-z0-9_./:@%+,~-]+")
 _LITERALS = frozenset(("null", "true", "false"))
 
@@ -131,6 +132,19 @@ class EventLog:
         return self._stamp
 
 
+class _Names(dict[str, str]):
+    """Keys as they begin a member: the same few in every line."""
+
+    def __missing__(self, key: str) -> str:
+        name = f",{_quote(key)}:"
+        if len(self) < _MOST_NAMES:
+            self[key] = name
+        return name
+
+
+_NAMES = _Names()
+
+
 def json_line(stamp: str, level: str, event: str, keys: Mapping[str, object]) -> str:
     """One event as a JSON object and a newline, all of it printable ASCII."""
     return _json_line(stamp, level, event, json_part(keys))
@@ -154,7 +168,7 @@ def json_part(keys: Mapping[str, object]) -> str:
             text = repr(value)
         else:
             text = _json(value)
-        parts.append(f",{_quote(key)}:{text}")
+        parts.append(_NAMES[key] + text)
     return "".join(parts)
 
 

@@ -38,6 +38,7 @@ class Observer:
         self._metrics = metrics
         self._clock = clock
         self._clean = (redactor or Redactor()).clean
+        self._good_end = log.part({"close": None, "error": None, "phase": None})
         # With what their events begin with.
         self._running: dict[Call, str] = {}
         self._parts: dict[tuple[str, str, str, str], str] = {}
@@ -123,18 +124,20 @@ class Observer:
 
     def _log_end(self, call: Call, who: str, seconds: float) -> None:
         websocket = call.protocol == "websocket"
-        rest = {
+        moved = {
             "status": call.status,
             "bytes_in": call.bytes_in,
             "bytes_out": call.bytes_out,
             "frames_in": call.frames_in if websocket else None,
             "frames_out": call.frames_out if websocket else None,
             "duration_s": round(seconds, 6),
-            "close": None if call.close is None else self._close(call.close),
-            "error": call.error,
-            "phase": call.phase,
         }
-        self._log.emit_parts("call.end", "info", who, self._log.part(rest))
+        if call.close is None and call.error is None and call.phase is None:
+            end = self._good_end
+        else:
+            close = None if call.close is None else self._close(call.close)
+            end = self._log.part({"close": close, "error": call.error, "phase": call.phase})
+        self._log.emit_parts("call.end", "info", who, self._log.part(moved), end)
 
     def _log_denial(self, call: Call | str, error: ProxyError) -> None:
         if isinstance(call, str):

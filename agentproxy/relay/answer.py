@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
@@ -31,6 +31,38 @@ def down_fields(head: ResponseHead, port: Port, request_id: str) -> list[Pair]:
         fields.append((b"x-request-id", own))
     fields.append((b"x-agentproxy-request-id", own))
     return fields
+
+
+def begun(
+    port: Port, request: RequestHead, call: Call, head: ResponseHead, keep_alive: bool
+) -> tuple[bytes, Literal["length", "chunked", "close"]]:
+    """
+    An answer begins: what is to be known of it is noted.
+
+    :returns: the head's bytes for the client, and what ends the body behind it.
+    """
+    call.first_byte = port.clock.seconds()
+    call.status = head.status
+    if head.status == 401:
+        port.credentials.refused(port.clock)
+    own_id = head.first(b"x-request-id")
+    if own_id is not None:
+        call.upstream_request_id = own_id.decode("latin-1")
+    fields = down_fields(head, port, call.id)
+    framing: Literal["length", "chunked", "close"] = "length"
+    lengths = head.values(b"content-length")
+    if lengths and head.status != 204:
+        # Of a HEAD or a 304 too: it says what the body would have been.
+        fields.append((b"Content-Length", lengths[0]))
+    elif head.length < 0:
+        if request.minor == 1:
+            framing = "chunked"
+            fields.append((b"Transfer-Encoding", b"chunked"))
+        else:
+            framing = "close"
+            keep_alive = False
+    fields += reply.connection_fields(request.minor, keep_alive)
+    return reply.head(head.status, head.reason, fields), framing
 
 
 @implementer(IPushProducer)
@@ -70,34 +102,11 @@ class Answer(Protocol):
     def begin(self, response: Response) -> None:
         """Write the head, then stream the body."""
         self._response = response
-        call, head, request = self._call, response.head, self._request
-        call.first_byte = self._port.clock.seconds()
-        call.status = head.status
-        if head.status == 401:
-            self._port.credentials.refused(self._port.clock)
-        own_id = head.first(b"x-request-id")
-        if own_id is not None:
-            call.upstream_request_id = own_id.decode("latin-1")
-        fields = down_fields(head, self._port, call.id)
-        lengths = head.values(b"content-length")
-        if lengths and head.status != 204:
-            # Of a HEAD or a 304 too: it says what the body would have been.
-            fields.append((b"Content-Length", lengths[0]))
-        elif head.length < 0:
-            if request.minor == 1:
-                self._chunked = True
-                fields.append((b"Transfer-Encoding", b"chunked"))
-            else:
-                self._until_close = True
-                self._keep_alive = False
-        fields += reply.connection_fields(request.minor, self._keep_alive)
-        written = reply.head(head.status, head.reason, fields)
-        if response.whole is not None:
-            call.bytes_out += len(response.whole)
-            self._client.write(written + response.whole)
-            self._over = True
-            self._ended(True)
-            return
+        written, framing = begun(self._port, self._request, self._call, response.head, self._keep_alive)
+        self._chunked = framing == "chunked"
+        if framing == "close":
+            self._until_close = True
+            self._keep_alive = False
         self._client.write(written)
         self._client.registerProducer(self, True)
         response.deliverBody(self)

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from agentproxy.call import Call
 from agentproxy.errors import Draining, InternalError, ProxyError
 from agentproxy.relay import reply
-from agentproxy.relay.answer import Answer, down_fields
+from agentproxy.relay.answer import Answer, begun, down_fields
 from agentproxy.relay.port import Port
 from agentproxy.upstream.response import Response
 from agentproxy.wire.head import RequestHead, ResponseHead
@@ -117,6 +117,13 @@ class Exchange:
 
     def relay(self, response: Response, *, keep_alive: bool) -> None:
         """Pass upstream's response on."""
+        if response.whole is not None:
+            # Head and body are one write, and there is nothing to stream.
+            head, _ = begun(self.port, self.head, self.call, response.head, keep_alive)
+            self.call.bytes_out += len(response.whole)
+            self.client.transport.write(head + response.whole)
+            self.finish(keep_alive)
+            return
         self.answer = Answer(
             self.port,
             self.head,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -15,7 +15,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from agentproxy.errors import UpstreamUnreachable
-from agentproxy.sockets import pending, tcp_of, unsent
+from agentproxy.sockets import lookout, tcp_of, unsent
 from agentproxy.timers import Wait
 from agentproxy.upstream.failures import timed_out, unreachable
 from agentproxy.upstream.leg import Leg
@@ -48,6 +48,7 @@ class Connection(Protocol):
         self.lost = False
         self.died = False
         self.answered = False
+        self._look: Callable[[int], Sequence[object]] | None = None
         self._idle()
 
     def _idle(self) -> None:
@@ -63,12 +64,15 @@ class Connection(Protocol):
         self._timer: Wait | None = None
 
     def connectionMade(self) -> None:
+        self._tcp = tcp_of(self.transport)
         # Pause a sender above this many waiting bytes; Twisted's own figure is 64 KiB.
-        tcp_of(self.transport).bufferSize = self._leg.buffer_bytes
+        self._tcp.bufferSize = self._leg.buffer_bytes
 
     def stale(self) -> bool:
         """Whether a request written into it would be lost: upstream has closed it, or said something unasked."""
-        return tcp_of(self.transport).disconnecting or pending(self.transport)
+        if self._look is None:
+            self._look = lookout(self._tcp)
+        return self._tcp.disconnecting or bool(self._look(0))
 
     def request(self, outbound: Outbound, body: IBodyProducer | None) -> Deferred[Response]:
         """

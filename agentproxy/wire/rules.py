@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 
 from agentproxy.wire.head import RequestHead, ResponseHead
 
@@ -29,6 +30,7 @@ _NEVER_UP = HOP_BY_HOP | {b"host", b"content-length", b"forwarded", b"via", b"x-
 _NEVER_UP_PREFIXES = (b"proxy-", b"x-forwarded-", b"x-agentproxy-")
 # The handshake's fields belong to one leg (RFC 6455, 4).
 _HANDSHAKE = b"sec-websocket-"
+_MOST_NAMES = 512
 _NEVER_DOWN = HOP_BY_HOP | {b"content-length"}
 
 
@@ -42,16 +44,8 @@ def request_fields(head: RequestHead, credentials: Collection[bytes], *, cookies
     :param credentials: lower-case names of the fields that may carry one.
     :param cookies: whether ``Cookie`` goes too.
     """
-    named = head.connection
-    return [
-        (name, value)
-        for key, name, value in head.fields
-        if key not in _NEVER_UP
-        and key not in named
-        and (key not in credentials or (cookies and key == b"cookie"))
-        and not key.startswith(_NEVER_UP_PREFIXES)
-        and not key.startswith(_HANDSHAKE)
-    ]
+    named, passes = head.connection, _up(frozenset(credentials), cookies)
+    return [(name, value) for key, name, value in head.fields if passes[key] and key not in named]
 
 
 def response_fields(head: ResponseHead, *, cookies: bool) -> list[Pair]:
@@ -60,16 +54,46 @@ def response_fields(head: ResponseHead, *, cookies: bool) -> list[Pair]:
 
     Left out with the hop-by-hop ones: ``Content-Length``, which the caller writes, and of a 101 the handshake's own.
     """
-    named = head.connection
-    left_out = (b"x-agentproxy-", _HANDSHAKE) if head.status == 101 else (b"x-agentproxy-",)
-    return [
-        (name, value)
-        for key, name, value in head.fields
-        if key not in _NEVER_DOWN
-        and key not in named
-        and (cookies or key not in (b"set-cookie", b"set-cookie2"))
-        and not key.startswith(left_out)
-    ]
+    named, passes = head.connection, _down(head.status == 101, cookies)
+    return [(name, value) for key, name, value in head.fields if passes[key] and key not in named]
+
+
+class _Passes(dict[bytes, bool]):
+    """Whether a field of this lower-case name passes: decided once for each, as long as there are not too many."""
+
+    def __init__(self, decide: Callable[[bytes], bool]) -> None:
+        super().__init__()
+        self._decide = decide
+
+    def __missing__(self, key: bytes) -> bool:
+        passes = self._decide(key)
+        if len(self) < _MOST_NAMES:
+            self[key] = passes
+        return passes
+
+
+@cache
+def _up(credentials: frozenset[bytes], cookies: bool) -> _Passes:
+    return _Passes(
+        lambda key: (
+            key not in _NEVER_UP
+            and (key not in credentials or (cookies and key == b"cookie"))
+            and not key.startswith(_NEVER_UP_PREFIXES)
+            and not key.startswith(_HANDSHAKE)
+        )
+    )
+
+
+@cache
+def _down(switching: bool, cookies: bool) -> _Passes:
+    left_out = (b"x-agentproxy-", _HANDSHAKE) if switching else (b"x-agentproxy-",)
+    return _Passes(
+        lambda key: (
+            key not in _NEVER_DOWN
+            and (cookies or key not in (b"set-cookie", b"set-cookie2"))
+            and not key.startswith(left_out)
+        )
+    )
 
 
 def subprotocols(values: list[bytes], credentials: tuple[bytes, ...]) -> list[bytes]:

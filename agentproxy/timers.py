@@ -15,7 +15,7 @@ class Waits:
     :ivar seconds: how long each waits; 0 is for ever.
     """
 
-    __slots__ = ("_call", "_clock", "_due", "seconds")
+    __slots__ = ("_call", "_clock", "_due", "_looking", "seconds")
 
     def __init__(self, clock: Any, seconds: float) -> None:
         self.seconds = seconds
@@ -23,6 +23,7 @@ class Waits:
         # When each is due, the next one first.
         self._due: dict[Wait, float] = {}
         self._call: Any = None
+        self._looking = False
 
     @property
     def running(self) -> int:
@@ -42,7 +43,7 @@ class Waits:
         due = self._due
         due.pop(wait, None)
         due[wait] = self._clock.seconds() + self.seconds
-        if self._call is None:
+        if self._call is None and not self._looking:
             self._call = self._clock.callLater(self.seconds, self._look)
 
     def end(self, wait: Wait) -> None:
@@ -62,6 +63,7 @@ class Waits:
 
     def _look(self) -> None:
         self._call = None
+        self._looking = True
         waiting, now = self._due, self._clock.seconds()
         try:
             while waiting:
@@ -71,8 +73,9 @@ class Waits:
                 del waiting[wait]
                 wait.fire()
         finally:
-            # Whoever was called may have begun another, and with it the next look.
-            if waiting and self._call is None:
+            # What was begun meanwhile comes later than what has been waiting, which is first.
+            self._looking = False
+            if waiting:
                 self._call = self._clock.callLater(max(next(iter(waiting.values())) - now, 0), self._look)
 
 

@@ -61,6 +61,13 @@ class OperationsTests(SynchronousTestCase):
             f"at most {pool.MAX_IDLE} idle ones a provider, each for {pool.IDLE_SECONDS:g} seconds", OPERATIONS
         )
 
+    def test_sessions(self) -> None:
+        """So long are TLS sessions resumed."""
+        from agentproxy.engine import tls
+
+        self.assertEqual(tls.RESUMED_SECONDS, 3600)
+        self.assertIn("after an hour the certificate is asked for again", OPERATIONS)
+
 
 class ProvidersTests(SynchronousTestCase):
     def test_table(self) -> None:
@@ -97,6 +104,14 @@ class ReadmeTests(SynchronousTestCase):
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
             for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
                 self.assertTrue((path.parent / target).exists(), (path.name, target))
+
+    def test_performance(self) -> None:
+        """The figures are those of all workloads that the benchmark has."""
+        from bench.workloads import WORKLOADS
+
+        text = (ROOT / "docs" / "performance.md").read_text()
+        for workload in WORKLOADS:
+            self.assertIn(f"| {workload.name} | {workload.metrics[0].title} (", text)
 
     def test_architecture(self) -> None:
         """Every file that the architecture names is there."""

@@ -161,3 +161,12 @@ class WaitsTests(SynchronousTestCase):
         self.assertEqual((self.waits.running, self.clock.getDelayedCalls()), (0, []))
         self.clock.advance(20)
         self.assertEqual(self.fired, [])
+
+    def test_begun_while_another_waits(self) -> None:
+        """One that begins another as it comes keeps none that is due before it from coming in time."""
+        waits = Waits(self.clock, 10)
+        waits.begin(lambda: waits.begin(lambda: self.fired.append(self.clock.seconds())))
+        self.clock.advance(1)
+        waits.begin(lambda: self.fired.append(self.clock.seconds()))
+        self.clock.pump([0.5] * 60)
+        self.assertEqual(self.fired, [11, 20])

@@ -25,6 +25,8 @@ from zope.interface import implementer
 
 RECORD_BYTES = 16384
 """Plain bytes that a record can hold (RFC 8446, 5.1)."""
+RESUMED_SECONDS = 3600.0
+"""How long sessions are resumed, one from the other, until a certificate has to be shown and checked again."""
 _HEADER = 5
 _MOST_RECORD = RECORD_BYTES + 2048
 """Bytes of a record behind its header, in any version (RFC 5246, 6.2.3, allows the most)."""
@@ -175,17 +177,24 @@ class Sessions:
     and so for the same host and the same roots.
 
     :param creator: makes the connections.
+    :param clock: an `IReactorTime`.
     """
 
-    def __init__(self, creator: IOpenSSLClientConnectionCreator) -> None:
+    def __init__(self, creator: IOpenSSLClientConnectionCreator, clock: Any) -> None:
         self._creator = creator
+        self._clock = clock
         self._session: SSL.Session | None = None
+        # When the peer's certificate was last asked for.
+        self._since = 0.0
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> Any:
         """Called by Twisted for each connection."""
         connection: Any = self._creator.clientConnectionForTLS(tlsProtocol)
-        if self._session is not None:
+        now = self._clock.seconds()
+        if self._session is not None and now - self._since < RESUMED_SECONDS:
             connection.set_session(self._session)
+        else:
+            self._since = now
         return connection
 
     def keep(self, connection: Any) -> None:

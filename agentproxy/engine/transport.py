@@ -149,6 +149,8 @@ class Direct(tcp.Connection):
             self._tempDataBuffer.clear()
             self._tempDataLen = 0
             size = len(self.dataBuffer)
+            # What is written from here on comes behind this.
+            self.waits = size > 0
         if size:
             try:
                 sent = self.socket.send(memoryview(self.dataBuffer)[self.offset : self.offset + SEND_BYTES])

@@ -75,11 +75,9 @@ class EventLog:
         if _RANK.get(level, self._floor) < self._floor:
             return
         try:
-            part = self._part(keys)
+            self.emit_parts(event, level, self._part(keys))
         except Exception:
             self.lost += 1
-            return
-        self.emit_parts(event, level, part)
 
     def part(self, keys: Mapping[str, object]) -> str:
         """Keys as they stand in a line, for `emit_parts`: those that many lines share need be written only once."""

@@ -17,6 +17,8 @@ from agentproxy.observe.metrics import Metrics
 from agentproxy.observe.redact import Redactor
 
 _MOST_PARTS = 1024
+_LONGEST_PART = 256
+"""Characters of a method and a path whose part is kept."""
 
 
 class Observer:
@@ -116,10 +118,13 @@ class Observer:
         kind = call.provider, call.protocol, call.method, path
         part = self._parts.get(kind)
         if part is None:
-            if len(self._parts) >= _MOST_PARTS:
-                self._parts.clear()
             keys = {"provider": call.provider, "protocol": call.protocol, "method": call.method, "path": path}
-            part = self._parts[kind] = self._log.part(keys)
+            part = self._log.part(keys)
+            # Methods and paths are the clients' to choose, and what is kept is not to be.
+            if len(call.method) + len(path) <= _LONGEST_PART:
+                if len(self._parts) >= _MOST_PARTS:
+                    self._parts.clear()
+                self._parts[kind] = part
         return self._log.part({"id": call.id}) + part
 
     def _log_end(self, call: Call, who: str, seconds: float) -> None:

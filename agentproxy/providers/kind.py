@@ -8,8 +8,8 @@ from typing import Literal
 
 from agentproxy.errors import ProxyError
 
-Turn = Literal["begin", "running", "end"]
-"""A message asks for one more response, shows that at least one is running, or ends one."""
+Turn = Literal["begin", "running", "end", "unclear"]
+"""A message asks for one more response, shows that at least one is running, ends one, or may do any of these."""
 
 Fields = list[tuple[bytes, bytes]]
 """Header fields in order, each as name (any case) and value."""

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from agentproxy.providers.kind import Fields, Kind, Slot, Turn
 from agentproxy.providers.shapes import openai_error
 
-_TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_.]{1,64})"')
+# Before it may stand other plain members, such as Realtime's "event_id".
+_TYPE_FIRST = re.compile(
+    rb'\s*\{\s*(?:"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[a-z0-9.+-]+)\s*,\s*)*?"type"\s*:\s*"([a-z_.]{1,64})"'
+)
 # `response.done` is Realtime's; `response.cancelled` is what Copilot's client takes as an end too.
 _ENDS = frozenset(
     {"response.completed", "response.failed", "response.incomplete", "response.cancelled", "response.done", "error"}
@@ -40,7 +43,8 @@ def turn(from_client: bool, message: bytes) -> Turn | None:
         try:
             value = json.loads(message)
         except (ValueError, RecursionError):
-            return None
+            # Only its beginning is here, or it is broken.
+            return "unclear"
         kind = value.get("type") if isinstance(value, dict) else None
         if not isinstance(kind, str):
             return None

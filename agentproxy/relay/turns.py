@@ -18,7 +18,7 @@ class TurnCount:
     :param deflate: what was negotiated, if anything.
     """
 
-    __slots__ = ("_deflate", "_readers", "_running", "_seen", "_turn", "_understood")
+    __slots__ = ("_deflate", "_readers", "_running", "_seen", "_turn", "_unclear", "_understood")
 
     def __init__(self, turn: Callable[[bool, bytes], Turn | None], deflate: DeflateParams | None) -> None:
         self._turn = turn
@@ -27,11 +27,12 @@ class TurnCount:
         self._running = 0
         self._seen = False
         self._understood = False
+        self._unclear = False
 
     @property
     def running(self) -> int | None:
         """Responses running now; ``None`` where the socket's messages are not understood."""
-        if any(reader.degraded for reader in self._readers):
+        if self._unclear or any(reader.degraded for reader in self._readers):
             return None
         if not self._seen or self._understood:
             return self._running
@@ -53,6 +54,9 @@ class TurnCount:
         return reader
 
     def _count(self, turn: Turn) -> None:
+        if turn == "unclear":
+            self._unclear = True
+            return
         self._understood = True
         if turn == "begin":
             self._running += 1

@@ -25,6 +25,9 @@ from agentproxy.upstream.tls import HostCreator, Trust, verify_peer
 from agentproxy.upstream.tunnel import TunnelEndpoint
 from agentproxy.wire.connect import authority
 
+LATER = 5.0
+"""Seconds behind the phase's own time at which an attempt would give up by itself: ours names the phase."""
+
 Phases = Callable[[str, float], object]
 """Told each phase that ended well, and its seconds."""
 
@@ -90,15 +93,15 @@ class Connector:
         inner: IStreamClientEndpoint
         if isIPAddress(host):
             # A name's way leads through a thread and a race of addresses.
-            inner = TCP4ClientEndpoint(self._reactor, host, port, timeout=self._timeout)
+            inner = TCP4ClientEndpoint(self._reactor, host, port, timeout=self._timeout + LATER)
         elif isIPv6Address(host):
-            inner = TCP6ClientEndpoint(self._reactor, host, port, timeout=self._timeout)
+            inner = TCP6ClientEndpoint(self._reactor, host, port, timeout=self._timeout + LATER)
         else:
             inner = HostnameEndpoint(self._reactor, host, port, timeout=self._timeout)
         return _TcpEndpoint(inner, authority(host, port), self._reactor, self._timeout, self._phases)
 
     def _tls(self, endpoint: IStreamClientEndpoint, host: str, hop: str) -> IStreamClientEndpoint:
-        sessions = Sessions(HostCreator(host, self._trust))
+        sessions = Sessions(HostCreator(host, self._trust), self._reactor)
         return _SecureEndpoint(sessions, endpoint, host, hop, self._reactor, self._timeout, self._phases)
 
 

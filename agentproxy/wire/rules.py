@@ -31,6 +31,7 @@ _NEVER_UP_PREFIXES = (b"proxy-", b"x-forwarded-", b"x-agentproxy-")
 # The handshake's fields belong to one leg (RFC 6455, 4).
 _HANDSHAKE = b"sec-websocket-"
 _MOST_NAMES = 512
+_LONGEST_NAME = 64
 _NEVER_DOWN = HOP_BY_HOP | {b"content-length"}
 
 
@@ -59,7 +60,7 @@ def response_fields(head: ResponseHead, *, cookies: bool) -> list[Pair]:
 
 
 class _Passes(dict[bytes, bool]):
-    """Whether a field of this lower-case name passes: decided once for each, as long as there are not too many."""
+    """Whether a field of this lower-case name passes: decided once for each of the common ones."""
 
     def __init__(self, decide: Callable[[bytes], bool]) -> None:
         super().__init__()
@@ -67,7 +68,9 @@ class _Passes(dict[bytes, bool]):
 
     def __missing__(self, key: bytes) -> bool:
         passes = self._decide(key)
-        if len(self) < _MOST_NAMES:
+        if len(key) <= _LONGEST_NAME:
+            if len(self) >= _MOST_NAMES:
+                self.clear()
             self[key] = passes
         return passes
 

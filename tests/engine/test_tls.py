@@ -12,11 +12,12 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory
+from twisted.internet.task import Clock
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.config import Upstream
-from agentproxy.engine.tls import DirectTLSFactory, Records, Sessions
+from agentproxy.engine.tls import RESUMED_SECONDS, DirectTLSFactory, Records, Sessions
 from agentproxy.errors import ProxyError
 from agentproxy.simulator.ca import ServerContext
 from agentproxy.upstream.connector import Connector
@@ -169,7 +170,9 @@ class ProducerTests(TlsCase):
         wire, inner, producer, remote = Wire(), Remembering(), Producer(), Remembering()
         self.addCleanup(wire.close)
         clock = wire.reactor
-        tls: Any = DirectTLSFactory(Sessions(Creator()), Factory.forProtocol(lambda: inner), clock).buildProtocol(None)
+        tls: Any = DirectTLSFactory(
+            Sessions(Creator(), Clock()), Factory.forProtocol(lambda: inner), clock
+        ).buildProtocol(None)
         served = TLSMemoryBIOFactory(server_context(), False, Factory.forProtocol(lambda: remote), clock)
         server = connected(served.buildProtocol(None))
         wire.transport.protocol = tls
@@ -288,7 +291,7 @@ class EndTests(TlsCase):
     def test_aborted(self) -> None:
         """What still arrives behind an abort is not delivered, and no session is kept of it."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             link = Link(context, sessions).handshake()
             link.inner.transport.abortConnection()
             link.down(b"".join(link.coded(b"a", b"b")))
@@ -312,7 +315,7 @@ class NoDataTests(TlsCase):
     def forging(self) -> tuple[Link, Forger]:
         """A link, and who can write to its client as the server would."""
         creator = Creator()
-        link = Link(server_context(), Sessions(creator))
+        link = Link(server_context(), Sessions(creator, Clock()))
         link.up()
         link.down(link.server.taken())
         link.up()
@@ -406,7 +409,7 @@ def used(context: ServerContext, sessions: Sessions) -> Link:
 def resumed(context: ServerContext, sessions: Sessions) -> bool:
     """Whether a connection works and goes on from an earlier one, so that the server need not send its certificate."""
     flights = []
-    for each in (sessions, Sessions(Creator())):
+    for each in (sessions, Sessions(Creator(), Clock())):
         link = used(context, each)
         flights.append(len(link.flight))
         # OpenSSL resumes no session of a connection that it has freed without a close_notify of ours.
@@ -419,7 +422,7 @@ class SessionsTests(SynchronousTestCase):
     def test_resumed(self) -> None:
         """The second connection resumes the first one's session, the third the second's, and so on."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             self.assertEqual([resumed(context, sessions) for _ in range(4)], [False, True, True, True])
 
     def test_ends(self) -> None:
@@ -427,7 +430,7 @@ class SessionsTests(SynchronousTestCase):
         for version in BOTH:
             for end in ("loseConnection", "abortConnection"):
                 for side in ("inner", "remote"):
-                    context, sessions = server_context(version), Sessions(Creator())
+                    context, sessions = server_context(version), Sessions(Creator(), Clock())
                     link = used(context, sessions)
                     getattr(getattr(link, side).transport, end)()
                     link.pump()
@@ -436,7 +439,7 @@ class SessionsTests(SynchronousTestCase):
     def test_cut(self) -> None:
         """Once a connection was cut the next one works, resumed or not."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             used(context, sessions).client.lost(clean=False)
             resumed(context, sessions)
             self.assertTrue(resumed(context, sessions))
@@ -444,15 +447,27 @@ class SessionsTests(SynchronousTestCase):
     def test_forget(self) -> None:
         """What is forgotten is not resumed; the next connection's session is kept again."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             self.assertEqual([resumed(context, sessions) for _ in range(2)], [False, True])
             sessions.forget()
+            self.assertEqual([resumed(context, sessions) for _ in range(2)], [False, True])
+
+    def test_not_for_ever(self) -> None:
+        """After an hour of resuming the certificate is asked for again, and resuming begins anew."""
+        for version in BOTH:
+            clock = Clock()
+            clock.advance(1e6)
+            context, sessions = server_context(version), Sessions(Creator(), clock)
+            self.assertEqual([resumed(context, sessions) for _ in range(2)], [False, True])
+            clock.advance(RESUMED_SECONDS - 1)
+            self.assertTrue(resumed(context, sessions))
+            clock.advance(1)
             self.assertEqual([resumed(context, sessions) for _ in range(2)], [False, True])
 
     def test_not_used(self) -> None:
         """A session is not kept of a connection on which nothing was received."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             Link(context, sessions).handshake()
             self.assertFalse(resumed(context, sessions))
 
@@ -460,7 +475,7 @@ class SessionsTests(SynchronousTestCase):
         """A server that does not know the session makes a full handshake, and its own session is the next."""
         for before in BOTH:
             for after in BOTH:
-                sessions = Sessions(Creator())
+                sessions = Sessions(Creator(), Clock())
                 self.assertFalse(resumed(server_context(before), sessions))
                 context = server_context(after)
                 self.assertEqual([resumed(context, sessions) for _ in range(2)], [False, True], (before, after))
@@ -468,9 +483,9 @@ class SessionsTests(SynchronousTestCase):
     def test_others(self) -> None:
         """What one creator's connections have agreed on is not offered by another's."""
         for version in BOTH:
-            context, sessions = server_context(version), Sessions(Creator())
+            context, sessions = server_context(version), Sessions(Creator(), Clock())
             self.assertFalse(resumed(context, sessions))
-            self.assertFalse(resumed(context, Sessions(Creator())))
+            self.assertFalse(resumed(context, Sessions(Creator(), Clock())))
             self.assertTrue(resumed(context, sessions))
 
 

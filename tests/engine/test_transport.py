@@ -91,6 +91,17 @@ class WriteTests(TransportCase):
         wire.transport.write(b"then")
         self.assertEqual((wire.taken(), wire.writes), (b"then", False))
 
+    def test_taken_over(self) -> None:
+        """What the reactor takes over of a turn's bytes goes before what is written next."""
+        wire = self.wire()
+        with OpenTurn():
+            wire.transport.write(BIG[:60000])
+            wire.transport.startWriting()
+            self.assertIsNone(wire.transport.doWrite())
+            wire.transport.write(b"next")
+        wire.transport.write(b"last")
+        self.assertEqual(wire.drained(), BIG[:60000] + b"nextlast")
+
     def test_paused(self) -> None:
         """A producer is paused while more than its buffer waits, and resumed once when nothing does."""
         wire, producer = self.wire(), Producer()

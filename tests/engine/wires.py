@@ -232,7 +232,7 @@ class Link:
         self.clock, self.flight = Clock(), b""
         self.inner, self.remote = inner or Remembering(), Remembering()
         way = Memory()
-        endpoint = TLSEndpoint(sessions or Sessions(Creator()), way, self.clock)
+        endpoint = TLSEndpoint(sessions or Sessions(Creator(), self.clock), way, self.clock)
         endpoint.connect(Factory.forProtocol(lambda: self.inner))
         self.client = way.transport
         factory = TLSMemoryBIOFactory(context, False, Factory.forProtocol(lambda: self.remote), self.clock)

@@ -152,6 +152,12 @@ class EventLogTests(SynchronousTestCase):
         self.assertEqual(json.loads(file.text)["event"], "four")
         self.assertEqual(log.lost, 3)
 
+    def test_odd_clock(self):
+        """A time that can't be written loses the line, and raises nothing."""
+        log = EventLog(self.written.append, clock=self.clock, wall=lambda: float("inf"))
+        log.emit("x")
+        self.assertEqual(log.lost, 1)
+
     def test_odd_values(self):
         """What JSON can't hold is replaced, not raised, and no object shows more than its type."""
         cycle = {}

@@ -159,6 +159,17 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual((self.lines()[-1]["event"], self.lines()[-1]["port"]), ("service.ready", 10000))
         self.assertEqual(self.observer.faults, 0)
 
+    def test_long_paths_are_not_kept(self):
+        """What is kept of calls that are over has a bound, whatever methods and paths clients make up."""
+        for number in range(3000):
+            for path in (f"/{number}", f"/{number}" + "x" * 10000):
+                call = Call("id", "openai", "http", "GET", path, 10.0)
+                self.observer.call_started(call)
+                self.observer.call_ended(call)
+        kept = self.observer._parts
+        self.assertLessEqual(len(kept), 1024)
+        self.assertLess(max(len(part) for part in kept.values()), 1000)
+
     def test_broken_metrics(self):
         """With broken metrics calls are logged all the same; the fault is told once, without the secret in it."""
         self.observer = Observer(self.log, BrokenMetrics("1"), self.clock)
@@ -183,7 +194,7 @@ class ObserverTests(SynchronousTestCase):
         self.observer.event("x")
         self.observer.denied(call, RateLimited("slow down"))
         self.observer.call_ended(call)
-        self.assertEqual(self.observer.faults, 4)
+        self.assertEqual((self.observer.faults, log.lost), (3, 2))
         self.assertEqual(self.observer.active, {("openai", "http"): 0})
         self.assertIn(
             b'agentproxy_requests_total{protocol="http",provider="openai",status="0"} 1.0', self.metrics.render()[0]

@@ -53,6 +53,26 @@ class TurnCountTests(TurnCase):
                 say(from_client, message)
                 self.assertEqual(count.running, running, (steps, message))
 
+    def test_type_behind(self):
+        """Where the type stands behind an id it is found, in long messages too."""
+        count, say = self.follow()
+        say(
+            True, b'{"event_id":"event_0123456789abcdef","type":"response.create","instructions":"' + b"x" * 500 + b'"}'
+        )
+        self.assertEqual(count.running, 1)
+        say(
+            False,
+            b'{"event_id":"event_0123456789abcdef","type":"response.done","response":{"a":"' + b"x" * 500 + b'"}}',
+        )
+        self.assertEqual(count.running, 0)
+
+    def test_unclear(self):
+        """Once a message was too long to be read to its type, nothing is sure any more."""
+        count, say = self.follow()
+        say(True, CREATE)
+        say(False, b'{"response":{"id":"' + b"x" * 500 + b'"},"type":"response.done"}')
+        self.assertIsNone(count.running)
+
     def test_fragments(self):
         """A message in fragments, with a control frame among them, is one."""
         count, say = self.follow()

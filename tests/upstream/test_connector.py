@@ -45,7 +45,7 @@ class WayTests(UpstreamCase):
         net = Net()
         tcp = _TcpEndpoint(object(), "a:1", net, 1, print)  # type: ignore[arg-type]
         tls = _SecureEndpoint(
-            Sessions(HostCreator("a.example", Trust(None))), tcp, "a.example", "a:1", net, 1, lambda *_: None
+            Sessions(HostCreator("a.example", Trust(None)), net), tcp, "a.example", "a:1", net, 1, lambda *_: None
         )
         for endpoint in (tcp, tls):
             self.assertTrue(verifyObject(IStreamClientEndpoint, endpoint))
@@ -200,6 +200,17 @@ class HangingTests(UpstreamCase):
             self.assertIsInstance(failed, UpstreamTimeout)
             self.assertEqual(failed.message, stage.told)
             self.check_freed(stage)
+
+    def test_address(self) -> None:
+        """An address's attempt would give up by itself only later than the phase does, which names it."""
+        for host in ("192.0.2.7", "2001:db8::7"):
+            net = Net()
+            connector = Connector(net, Upstream("http", host, 80, ""), None, Trust(None), 10.0, lambda *_: None)
+            waiting: Any = connector.connect(Factory.forProtocol(Inner))
+            self.assertEqual(net.tcpClients[0][0], host)
+            self.assertGreater(net.tcpClients[0][3], 10.0)
+            net.advance(10)
+            self.assertIsInstance(self.failed(waiting, "connect"), UpstreamTimeout)
 
     def test_own_time(self) -> None:
         """Each phase has the whole of its time, however long the one before took."""

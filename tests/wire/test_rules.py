@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.providers import CREDENTIAL_HEADERS, CREDENTIAL_SUBPROTOCOLS
+from agentproxy.wire import rules
+from agentproxy.wire.head import RequestHead
 from agentproxy.wire.parse import parse_request, parse_response
 from agentproxy.wire.rules import Pair, request_fields, response_fields, subprotocols
 
@@ -155,3 +157,16 @@ class Subprotocols(SynchronousTestCase):
             ([], []),
         ):
             self.assertEqual(subprotocols(values, CREDENTIAL_SUBPROTOCOLS), left)
+
+
+class KeptTests(SynchronousTestCase):
+    def test_bound(self) -> None:
+        """However many names senders make up, few decisions are kept, and none for a long name; all stay the same."""
+        for number in range(2000):
+            names = [b"x-%d" % number, b"via", b"x-" + b"%d" % number * 40, b"proxy-%d" % number]
+            head = RequestHead(b"GET", b"/", 1, [(name, name, b"1") for name in names])
+            passed = [name for name, _ in request_fields(head, (), cookies=False)]
+            self.assertEqual(passed, [names[0], names[2]])
+        kept = rules._up(frozenset(), False)
+        self.assertLessEqual(len(kept), 512)
+        self.assertLessEqual(max(map(len, kept)), 64)

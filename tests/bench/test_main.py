@@ -20,7 +20,7 @@ from tests.bench.made import FakePeer
 
 ROOT = Path(__file__).resolve().parents[2]
 PEERS = "agentproxy,node"
-SOME = ("post", "sse", "ws-64", "ws-handshake", "download")
+SOME = ("post", "ws-64", "download")
 """A few of all; `bench/run --smoke`, which is part of CI, has every peer and every workload."""
 
 

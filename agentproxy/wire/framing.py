@@ -44,11 +44,7 @@ def frame_request(request: RequestHead) -> None:
     if len(hosts) > 1 or (not hosts and request.minor == 1) or (hosts and _HOST.fullmatch(hosts[0]) is None):
         raise BadRequest("Exactly one valid Host header is needed (RFC 9112, 3.2).")
     if connection:
-        request.connection = options(connection)
-        if b"close" in request.connection:
-            request.keep_alive = False
-        elif request.minor == 0:
-            request.keep_alive = b"keep-alive" in request.connection
+        _persist(request, connection)
 
 
 def frame_response(response: ResponseHead, method: bytes) -> None:
@@ -68,11 +64,7 @@ def frame_response(response: ResponseHead, method: bytes) -> None:
     if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or response.minor == 0):
         raise BadHead("a transfer coding other than chunked")
     if connection:
-        response.connection = options(connection)
-        if b"close" in response.connection:
-            response.keep_alive = False
-        elif response.minor == 0:
-            response.keep_alive = b"keep-alive" in response.connection
+        _persist(response, connection)
     if method == b"HEAD" or response.status < 200 or response.status in (204, 304):
         response.length = 0
     elif codings:
@@ -81,3 +73,12 @@ def frame_response(response: ResponseHead, method: bytes) -> None:
         response.length = int(lengths[0])
     else:
         response.keep_alive = False
+
+
+def _persist(head: RequestHead | ResponseHead, values: list[bytes]) -> None:
+    """Whether the connection lives on, by what ``Connection`` says (RFC 9112, 9.3)."""
+    head.connection = options(values)
+    if b"close" in head.connection:
+        head.keep_alive = False
+    elif head.minor == 0:
+        head.keep_alive = b"keep-alive" in head.connection

@@ -68,12 +68,12 @@ class _Watch:
             self._next_family = now + _FAMILY
         self._peak = max(self._peak, machine.resident_bytes(self._known))
 
-    def end(self) -> tuple[float, int]:
-        """CPU seconds used, and bytes that the resident memory grew by at its peak."""
+    def end(self) -> tuple[float, int, int]:
+        """CPU seconds used, bytes that the resident memory grew by at its peak, and bytes that it had there."""
         used = machine.cpu_seconds(self._known) - self._cpu_before
         self.look()
         self.running = False
-        return used, self._peak - self._at_first
+        return used, self._peak - self._at_first, self._peak
 
 
 def measure(
@@ -112,7 +112,7 @@ def measure(
 def _follow(load: subprocess.Popen[bytes], output: IO[bytes], watch: _Watch, end: float) -> Measured:
     """Read the load's events to its end."""
     fd = output.fileno()
-    used: tuple[float, int] | None = None
+    used: tuple[float, int, int] | None = None
     result: dict[str, Any] | None = None
     unread = b""
     while True:
@@ -151,11 +151,11 @@ def _event(line: bytes) -> dict[str, Any]:
     return found
 
 
-def judged(result: dict[str, Any], used: tuple[float, int] | None) -> Measured:
+def judged(result: dict[str, Any], used: tuple[float, int, int] | None) -> Measured:
     """
     Figures of a result in which all was right.
 
-    :param used: CPU seconds and growth in bytes, between `begin` and `end`.
+    :param used: CPU seconds, growth and peak in bytes, between `begin` and `end`.
     :raises Wrong: it was not, or nothing was done or checked.
     """
     if result["wrong"]:

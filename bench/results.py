@@ -28,6 +28,7 @@ class Measured:
     :ivar values: the load's own figures, such as ``p50_ms``.
     :ivar cpu_seconds: of the peer's processes, in the measured window.
     :ivar growth_bytes: of the peer's resident memory, at its peak in the measured window.
+    :ivar resident_bytes: all of that memory, at the same time.
     :ivar notes: what else the load says, such as that it did without wrk.
     """
 
@@ -37,6 +38,7 @@ class Measured:
     values: Mapping[str, float]
     cpu_seconds: float
     growth_bytes: int
+    resident_bytes: int
     notes: tuple[str, ...] = ()
 
 
@@ -47,6 +49,7 @@ def figures_of(measured: Measured) -> dict[str, float]:
     figures["cpu_us"] = measured.cpu_seconds / measured.operations * 1e6
     figures["peer_busy"] = measured.cpu_seconds / measured.seconds
     figures["growth_mb"] = measured.growth_bytes / 1e6
+    figures["resident_mb"] = measured.resident_bytes / 1e6
     if figures.get("sessions"):
         figures["session_kb"] = measured.growth_bytes / 1e3 / figures["sessions"]
     return figures

@@ -50,6 +50,7 @@ ADDED_P50 = Metric("p50_ms", "added p50 ms", "lower", added=True)
 ADDED_P99 = Metric("p99_ms", "added p99 ms", "lower", added=True)
 MB_PER_S = Metric("megabytes_per_s", "MB/s", "higher")
 GROWTH = Metric("growth_mb", "memory growth MB", "lower")
+RESIDENT = Metric("resident_mb", "resident memory MB", "lower")
 SESSION = Metric("session_kb", "memory KB per session", "lower")
 
 
@@ -87,7 +88,7 @@ def echo(name: str, size: str, deflate: bool = False) -> Workload:
     return Workload(
         name,
         f"WebSocket echo of {size}{compressed}, 8 connections",
-        (rate("message"), cpu("message"), P50, P99),
+        (rate("message"), cpu("message"), P50, P99, RESIDENT),
         smoke={"connections": 2},
     )
 
@@ -96,11 +97,15 @@ WORKLOADS = (
     Workload(
         "post",
         "small JSON POST, 16 connections, load from wrk",
-        (rate("request"), P50, P99, cpu("request")),
+        (rate("request"), P50, P99, cpu("request"), RESIDENT),
     ),
-    Workload("post-1", "small JSON POST, one connection", (ADDED_P50, ADDED_P99, cpu("request"))),
-    Workload("sse-paced", "8 streams, an event each 5 ms on each", (P99, P50, cpu("event")), smoke={"events": 20}),
-    Workload("sse", "8 streams, events as fast as they go", (rate("event"), cpu("event")), smoke={"events": 100}),
+    Workload("post-1", "small JSON POST, one connection", (ADDED_P50, ADDED_P99, cpu("request"), RESIDENT)),
+    Workload(
+        "sse-paced", "8 streams, an event each 5 ms on each", (P99, P50, cpu("event"), RESIDENT), smoke={"events": 20}
+    ),
+    Workload(
+        "sse", "8 streams, events as fast as they go", (rate("event"), cpu("event"), RESIDENT), smoke={"events": 100}
+    ),
     echo("ws-64", "64 B"),
     echo("ws-1k", "1 KB"),
     echo("ws-64k", "64 KB"),
@@ -112,27 +117,31 @@ WORKLOADS = (
     Workload(
         "ws-handshake",
         "WebSocket: open, one echo of 64 B, close; 8 at once",
-        (rate("handshake"), cpu("handshake")),
+        (rate("handshake"), cpu("handshake"), RESIDENT),
     ),
     Workload(
         "ws-idle",
         "1,000 WebSocket sessions that say nothing",
-        (SESSION,),
+        (SESSION, RESIDENT),
         smoke={"sessions": 20, "settle_seconds": 0.1},
         fresh=True,
     ),
     Workload(
         "ws-200",
         "200 WebSocket sessions at once, an event each 20 ms on each",
-        (P99, P50, cpu("event")),
+        (P99, P50, cpu("event"), RESIDENT),
         smoke={"sessions": 10},
     ),
-    Workload("upload", "200 MiB up", (MB_PER_S, GROWTH), smoke={"bytes": 2_000_000}, fresh=True, seconds=_LARGE),
-    Workload("download", "200 MiB down", (MB_PER_S, GROWTH), smoke={"bytes": 2_000_000}, fresh=True, seconds=_LARGE),
+    Workload(
+        "upload", "200 MiB up", (MB_PER_S, GROWTH, RESIDENT), smoke={"bytes": 2_000_000}, fresh=True, seconds=_LARGE
+    ),
+    Workload(
+        "download", "200 MiB down", (MB_PER_S, GROWTH, RESIDENT), smoke={"bytes": 2_000_000}, fresh=True, seconds=_LARGE
+    ),
     Workload(
         "slow",
         "200 MiB down to a client that reads nothing for 3 s, then slowly",
-        (GROWTH,),
+        (GROWTH, RESIDENT),
         smoke={"bytes": 4_000_000, "hold_seconds": 0.2, "slow_seconds": 0.2},
         fresh=True,
         seconds=_LARGE,

@@ -97,4 +97,6 @@ class FakePlace:
         if step in self._wrong:
             raise Wrong(self._wrong[step])
         self.journal.append(step)
-        return Measured(100 * count, 2.0, 100, {"p50_ms": 1.0, "p99_ms": 2.0}, 0.5, 3_000_000, ("generator: own",))
+        return Measured(
+            100 * count, 2.0, 100, {"p50_ms": 1.0, "p99_ms": 2.0}, 0.5, 3_000_000, 60_000_000, ("generator: own",)
+        )

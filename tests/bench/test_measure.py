@@ -58,7 +58,7 @@ class MeasureTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """A wrong answer fails, with the first reason; so does having answered nothing."""
-        used = (0.1, 0)
+        used = (0.1, 0, 0)
         for change, why in (
             ({"wrong": 1, "why": "byte 3"}, "byte 3"),
             ({"wrong": 2, "why": None}, "2 wrong answers"),
@@ -96,3 +96,4 @@ time.sleep(0.05)
         measured = measure([sys.executable, "-c", script], [], pids, 1, os.getcwd())
         self.assertGreater(measured.growth_bytes, 25_000_000)
         self.assertLess(measured.growth_bytes, 60_000_000)
+        self.assertGreater(measured.resident_bytes, measured.growth_bytes + 1_000_000)

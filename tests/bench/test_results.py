@@ -15,7 +15,7 @@ from tests.bench.made import results_of, rows_of
 class FiguresTests(SynchronousTestCase):
     def test_figures_of(self) -> None:
         """Rates, CPU and growth follow from what was measured; the load's own figures stand beside them."""
-        figures = figures_of(Measured(1_000, 2.0, 1_000, {"p50_ms": 3.0, "sessions": 100}, 0.05, 2_000_000))
+        figures = figures_of(Measured(1_000, 2.0, 1_000, {"p50_ms": 3.0, "sessions": 100}, 0.05, 2_000_000, 60_000_000))
         self.assertEqual(
             figures,
             {
@@ -25,13 +25,14 @@ class FiguresTests(SynchronousTestCase):
                 "cpu_us": 50.0,
                 "peer_busy": 0.025,
                 "growth_mb": 2.0,
+                "resident_mb": 60.0,
                 "session_kb": 20.0,
             },
         )
 
     def test_no_sessions(self) -> None:
         """There is no figure for a session where there is none."""
-        self.assertNotIn("session_kb", figures_of(Measured(1, 1.0, 1, {}, 0.0, 0)))
+        self.assertNotIn("session_kb", figures_of(Measured(1, 1.0, 1, {}, 0.0, 0, 0)))
 
 
 class ResultsTests(SynchronousTestCase):

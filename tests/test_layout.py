@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,15 @@ class Layout(SynchronousTestCase):
                 if not (ast.get_docstring(ast.parse(source)) or "").strip()
             ]
         )
+
+    def test_packages(self) -> None:
+        """Each room that is a folder is installed."""
+        setup = configparser.ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        folders = {".".join(path.parent.relative_to(ROOT).parts) for path in HOUSE.rglob("__init__.py")}
+        packages = set(setup["options"]["packages"].split())
+        self.assertEqual(packages - folders, {"agentproxy.conf", "twisted.plugins"})
+        self.assertEqual(folders - packages, set())
 
     def test_plugin_folder(self) -> None:
         """`twisted/` is Twisted's own package: no __init__.py of ours, and its plugin imports nothing of ours."""

@@ -13,7 +13,7 @@ from twisted.internet.task import LoopingCall
 
 from agentproxy import __version__
 from agentproxy.admin.health import ProviderStatus, Status
-from agentproxy.admin.site import admin_site
+from agentproxy.admin.site import AdminSite, admin_site
 from agentproxy.call import Secret
 from agentproxy.config import Provider, Settings
 from agentproxy.observe.log import EventLog
@@ -24,6 +24,7 @@ from agentproxy.observe.twisted_log import TwistedLog
 from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
 from agentproxy.providers import CREDENTIAL_HEADERS
+from agentproxy.recording import Recording
 from agentproxy.relay.factory import PortFactory
 from agentproxy.relay.listener import listen
 from agentproxy.relay.port import Port, PortWaits
@@ -63,6 +64,7 @@ class AgentproxyService(Service):
         self.log = EventLog(write, clock=reactor, wall=time.time, level=settings.log.level, format=settings.log.format)
         self.metrics = Metrics(__version__, [provider.name for provider in settings.providers])
         self.observer = Observer(self.log, self.metrics, reactor, redactor=self.redactor)
+        self.recording = Recording(reactor, settings, self.observer, self.metrics, self.redactor)
         self.twisted_log = TwistedLog(self.log, self.redactor, call_from_thread=reactor.callFromThread)
         self.status: Status = Status(__version__, (), {}, clock=reactor, active=self.observer.active)
         self.ports: dict[str, int] = {}
@@ -70,6 +72,7 @@ class AgentproxyService(Service):
         self._pools: list[Pool] = []
         self._listening: list[Any] = []
         self._admin: Any = None
+        self._site: AdminSite | None = None
         self._progress = LoopingCall(self._count)
         self._progress.clock = reactor
         self._waiting: Deferred[None] | None = None
@@ -99,6 +102,7 @@ class AgentproxyService(Service):
                 "stop what does, or choose another port in the configuration"
             ) from error
         super().startService()
+        self.recording.start()
         self._progress.start(PROGRESS, now=False)
         self.status.state = "ready"
         self.log.emit("service.ready", ports=self.ports)
@@ -152,6 +156,11 @@ class AgentproxyService(Service):
             pool.close()
         if self._admin is not None:
             self._admin.stopListening()
+        if self._site is not None:
+            self._site.close()
+        for factory in self._factories:
+            factory.finish()
+        self.recording.stop()
         self.log.emit("service.stop", calls=self._running())
         self.log.close()
         waiting.callback(None)
@@ -240,6 +249,7 @@ class AgentproxyService(Service):
                 phases=phases,
             ),
             observer=self.observer,
+            ledger=self.recording.ledger,
             clock=reactor,
             own_credentials=own,
             local={
@@ -276,7 +286,9 @@ class AgentproxyService(Service):
                 secrets = held.current()
                 return None if secrets is None else Secret(secrets["token"])
 
-        site = admin_site(self._reactor, self.status, self.metrics, token=token, hosts=admin.hosts)
+        site = self._site = admin_site(
+            self._reactor, self.status, self.metrics, token=token, hosts=admin.hosts, records=self.recording.shown
+        )
         # As the provider ports: a health check that finds no descriptor waits, and is not turned away.
         self._admin = listen(self._reactor, admin.port, site, admin.interface, lambda: self._paused("admin"))
         self.ports["admin"] = self._admin.getHost().port

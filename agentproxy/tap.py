@@ -120,7 +120,12 @@ def makeService(options: Options) -> IService:
         demo = Demo(reactor, options["config"], environ, sys.stderr.write)
         settings, environ = demo.settings, demo.environ
     parent = getattr(options, "parent", None)
-    service = AgentproxyService(reactor, settings, environ, _printer(_stream(parent)))
+    try:
+        service = AgentproxyService(reactor, settings, environ, _printer(_stream(parent)))
+    except ConfigError as error:
+        if demo is not None:
+            demo.forget()
+        raise SystemExit(str(error)) from error
     return TopService(reactor, service, demo=demo, pid_file=parent["pidfile"] if parent is not None else None)
 
 

@@ -34,7 +34,7 @@ class ConfFileTests(SynchronousTestCase):
         """Each key that a provider can have is in each of the default's tables."""
         tables = tomllib.loads((CONF / "agentproxy.toml").read_text())["providers"]
         for provider in config.load(None, {}).providers:
-            keys = {"kind", "port", "upstream", "websocket", "cookies", "headers"}
+            keys = {"kind", "port", "upstream", "websocket", "cookies", "headers", "include_usage"}
             keys.update(slot.key for slot in provider.kind.slots)
             self.assertEqual(set(tables[provider.name]), keys)
             for slot in provider.kind.slots:

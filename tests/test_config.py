@@ -104,6 +104,23 @@ class LoadTests(ConfigCase):
         loaded = self.load('[admin]\ninterface = "::"\nhosts = ["Proxy.Example", "box"]\ntoken = { env = "T" }\n')
         self.assertEqual(loaded.admin, config.Admin("::", 10080, CredentialSource(env="T"), ("proxy.example", "box")))
 
+    def test_record(self) -> None:
+        """Where records go: the user's state folder, or a path, relative to the file's folder; prices likewise."""
+        for text, environ, directory in (
+            ("", {"HOME": "/home/a"}, "/home/a/.local/state/agentproxy"),
+            ("", {"HOME": "/home/a", "XDG_STATE_HOME": "/state"}, "/state/agentproxy"),
+            ("", {"HOME": "/home/a", "XDG_STATE_HOME": "not/absolute"}, "/home/a/.local/state/agentproxy"),
+            ('[record]\ndirectory = "/var/x"', {}, "/var/x"),
+            ('[record]\ndirectory = "~/x"', {"HOME": "/home/a"}, "/home/a/x"),
+        ):
+            record = self.load(text, environ).record
+            self.assertEqual(record, config.Record(directory, "metadata", 4194304, 30, 1024, None))
+        path = self.write('[record]\ndirectory = "x"\nprices = "p.toml"\ncontent = "full"\ndays = 0\nmegabytes = 0')
+        record = config.load(path, {}, ()).record
+        folder = os.path.abspath(os.path.dirname(path))
+        self.assertEqual((record.directory, record.prices), (f"{folder}/x", f"{folder}/p.toml"))
+        self.assertEqual((record.content, record.days, record.megabytes), ("full", 0, 0))
+
     def test_secrets_stay_out_of_reprs(self) -> None:
         """Neither a command's arguments, a header's value nor a proxy's password is in the repr."""
         loaded = self.load(
@@ -121,7 +138,8 @@ class MistakeTests(ConfigCase):
         seconds = "want seconds above 0, at most 1000000, got "
         source = 'want { env = "NAME" }, { file = "PATH" } or { command = ["PROGRAM", ...] }, got '
         cases = {
-            "x = 1": "x: want one of listen, egress, timeouts, limits, log, admin, providers, got an unknown key",
+            "x = 1": "x: want one of listen, egress, timeouts, limits, log, admin, record, providers, got an "
+            "unknown key",
             "listen = 1": "listen: want a table, got an integer",
             '[listen]\ninterfase = ""': "listen.interfase: want one of interface, origins, got an unknown key",
             '[listen]\ninterface = "eth0"': 'listen.interface: want an IP address, got "eth0"',
@@ -145,6 +163,15 @@ class MistakeTests(ConfigCase):
             f'[admin]\ntoken = "{SECRET}"': f"admin.token: {source}a string",
             '[admin]\nhosts = ["a:1"]': "admin.hosts[0]: want a host name without a port, got a string",
             '[admin]\nhosts = "a"': 'admin.hosts: want a list of strings, got "a"',
+            '[record]\nfile = "x"': "record.file: want one of directory, content, content_bytes, days, megabytes, "
+            "prices, got an unknown key",
+            '[record]\ncontent = "all"': 'record.content: want one of "off", "metadata", "full", got "all"',
+            '[record]\ndirectory = ""': 'record.directory: want a path, or "env", got ""',
+            "[record]\nprices = 1": "record.prices: want a path, or an empty string, got 1",
+            "[record]\ndays = 1.5": "record.days: want an integer from 0 to 36500, got 1.5",
+            "[record]\nmegabytes = -1": "record.megabytes: want an integer from 0 to 1099511627776, got -1",
+            "[record]\ncontent_bytes = 1.5": "record.content_bytes: want an integer from 0 to 1073741824, got 1.5",
+            ONE + "include_usage = 1": "providers.one.include_usage: want true or false, got 1",
             "providers = 1": "providers: want a table, got an integer",
             f'providers.x = "{SECRET}"': "providers.x: want a table, got a string",
             '[providers."a b"]': 'providers."a b": want a name of at most 32 of a-z, 0-9, _ and -, got another',
@@ -153,7 +180,7 @@ class MistakeTests(ConfigCase):
             '[providers.x]\nkind = "openai"': f"providers.x.port: {port}nothing",
             ONE.replace("10000", '"60"'): f'providers.one.port: {port}"60"',
             ONE + "limit = 1": "providers.one.limit: want one of kind, port, upstream, credential, organization, "
-            "project, websocket, cookies, headers, got an unknown key",
+            "project, websocket, cookies, headers, include_usage, got an unknown key",
             ONE + "websocket = 1": "providers.one.websocket: want true or false, got 1",
             ONE + f'credential = "{SECRET}"': f"providers.one.credential: {source}a string",
             ONE + f'credential = {{ "{SECRET}" = 1 }}': f"providers.one.credential: {source}a table of other keys",

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy import errors
 from agentproxy.observe.metrics import Metrics
 from agentproxy.providers import CREDENTIAL_HEADERS, CREDENTIAL_SUBPROTOCOLS, KINDS
+from agentproxy.records.shapes import call_row, turn_shape
+from agentproxy.records.summaries import session_shape
+from agentproxy.records.values import CallRecord, TurnRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 PROVIDERS = (ROOT / "docs" / "providers.md").read_text()
 README = (ROOT / "README.md").read_text()
 DEFAULT = tomllib.loads((ROOT / "conf" / "agentproxy.toml").read_text())
+
+
+class Anything:
+    """A row that has every column, and in each a number."""
+
+    def __getattr__(self, name: str) -> Any:
+        return 0
 
 
 class OperationsTests(SynchronousTestCase):
@@ -50,8 +62,36 @@ class OperationsTests(SynchronousTestCase):
         )
         emitted = set()
         for path in (ROOT / "agentproxy").rglob("*.py"):
-            emitted |= set(re.findall(r"(?:emit|emit_parts|\.event)\(\s*\"([a-z.]+)\"", path.read_text()))
+            emitted |= set(re.findall(r"(?:emit|emit_parts|\.event|_told)\(\s*\"([a-z.]+)\"", path.read_text()))
         self.assertEqual(told, emitted)
+
+    def test_records(self) -> None:
+        """The tables of the records name every field of a turn and a call, and each column."""
+        records = OPERATIONS.partition("## Records")[2].partition("## Admin port")[0]
+        turns = records.partition("### A turn")[2].partition("### A call")[0]
+        calls = records.partition("### A call")[2].partition("### Sessions")[0]
+        for text, shape in ((turns, turn_shape(Anything(), [], None)), (calls, call_row(Anything()))):
+            named = set()
+            for row in re.findall(r"^\| (`[^|]+`) \|", text, re.M):
+                named |= set(re.findall(r"`(\w+)`", row))
+            self.assertEqual(named, set(shape))
+        for record in (TurnRecord, CallRecord):
+            for field in fields(record):
+                self.assertIn(f"`{field.name}`", records)
+
+    def test_estimates(self) -> None:
+        """So much is an estimate at most, and these statuses are refusals."""
+        from agentproxy.observe.reading import REFUSALS
+        from agentproxy.usage import MOST_GUESSED
+
+        self.assertIn(f"at most {MOST_GUESSED:,} of", OPERATIONS)
+        self.assertEqual(REFUSALS, {*range(300, 500), 503, 529})
+        self.assertIn("by a status of 3xx, 4xx, 503 or 529", OPERATIONS)
+
+    def test_sessions_and_usage(self) -> None:
+        """The sums of a session are named."""
+        for name in session_shape(Anything(), []):
+            self.assertIn(f"`{name}`", OPERATIONS)
 
     def test_pool(self) -> None:
         """What is said of kept connections is what the pool does."""

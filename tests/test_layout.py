@@ -13,30 +13,34 @@ ROOT = Path(__file__).resolve().parent.parent
 HOUSE = ROOT / "agentproxy"
 MAX_LINES = 300
 
-BASE = frozenset({"call", "engine", "errors", "sockets", "timers"})
+BASE = frozenset({"call", "engine", "errors", "sockets", "timers", "usage"})
 LOW = BASE | {"wire", "providers", "config"}
-ROOMS = LOW | {"policy", "upstream", "observe"}
+ROOMS = LOW | {"policy", "upstream", "agents", "records", "observe"}
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "call": frozenset(),
     "engine": frozenset(),
     "errors": frozenset(),
     "sockets": frozenset(),
     "timers": frozenset(),
+    "usage": frozenset(),
     "wire": frozenset({"errors"}),
-    "providers": frozenset({"errors"}),
+    "providers": frozenset({"errors", "usage"}),
     "config": BASE | {"wire", "providers"},
     "policy": LOW,
     "upstream": LOW,
-    "observe": LOW,
+    "agents": frozenset({"errors", "usage", "wire"}),
+    "records": LOW,
+    "observe": LOW | {"agents", "records"},
     "relay": ROOMS,
     "admin": ROOMS,
-    "service": ROOMS | {"relay", "admin"},
+    "recording": ROOMS | {"admin"},
+    "service": ROOMS | {"relay", "admin", "recording"},
     "simulator": frozenset({"errors", "wire"}),
 }
 """Rooms of the house by what they may import of it, besides themselves and its version."""
 TOP = frozenset({"demo", "tap", "cli"})
 """These may import all rooms, and no room may import them."""
-WITHOUT_TWISTED = frozenset({"call", "errors", "wire", "providers", "config"})
+WITHOUT_TWISTED = frozenset({"call", "errors", "usage", "wire", "providers", "config", "agents", "records"})
 
 
 def room_of(path: Path) -> str:

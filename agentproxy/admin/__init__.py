@@ -1,1 +1,1 @@
-"""The admin port: health, readiness, metrics, and what the service is made of. Never told of a call's content."""
+"""The admin port: health, readiness, metrics, the records, and what the service is made of. Shows no call's content."""

@@ -1,5 +1,5 @@
 """
-The admin port's web site: a few small pages, one request a connection, nothing read but the head.
+The admin port's web site: a few pages and the records, one request a connection, nothing read but the head.
 
 Not made to be fast: made so that no client can hold it, or read more of it than it may.
 """
@@ -9,21 +9,22 @@ Not made to be fast: made so that no client can hold it, or read more of it than
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from agentproxy.admin.answer import Answer, refusal, to_json
+from agentproxy.admin.answer import Answer, to_json
+from agentproxy.admin.api import Api
 from agentproxy.admin.guard import Guard
 from agentproxy.admin.health import Status
+from agentproxy.admin.pages import Page, Pages
+from agentproxy.admin.reading import Records
 from agentproxy.call import Secret
 from agentproxy.observe.metrics import Metrics
 
@@ -33,10 +34,8 @@ LONGEST_SECONDS = 60
 HEAD_BYTES = 16384
 HEAD_FIELDS = 100
 
-OPEN = frozenset((b"/health", b"/ready"))
-"""Paths that ask for no token: what watches the process need not know it."""
-
-Page = Callable[[], Answer]
+LAST_SECONDS = 5
+"""What a stream that was ended has left for its last bytes."""
 
 
 def admin_site(
@@ -46,66 +45,28 @@ def admin_site(
     *,
     token: Callable[[], Secret | None] | None,
     hosts: tuple[str, ...] = (),
-) -> Site:
+    records: Records | None = None,
+) -> AdminSite:
     """
     The site to listen with on the admin port.
 
     :param token: gives the token to ask for, or ``None`` while it can't be had (then everything that asks for it is
         refused); ``None`` in its place: none is asked for.
     :param hosts: names that the port may be called by, besides ``localhost`` and IP addresses.
+    :param records: what is shown below ``/api/``; ``None``: that there is nothing.
     """
+    api = Api(reactor, records)
     pages: dict[bytes, Page] = {
-        b"/health": lambda: Answer(200, status.health_body()),
-        b"/ready": lambda: Answer(200 if status.ready else 503, status.ready_body()),
-        b"/metrics": lambda: Answer(200, *metrics.render()),
-        b"/reflect": lambda: Answer(200, status.reflect_body()),
+        b"/health": lambda _: Answer(200, status.health_body()),
+        b"/ready": lambda _: Answer(200 if status.ready else 503, status.ready_body()),
+        b"/metrics": lambda _: Answer(200, *metrics.render()),
+        b"/reflect": lambda _: Answer(200, status.reflect_body()),
     }
-    pages[b"/"] = partial(_index, status.version, tuple(pages))
-    return AdminSite(Pages(pages, Guard(token, hosts)), AdminRequest, reactor=reactor, timeout=IDLE_SECONDS)
-
-
-def _index(version: str, paths: tuple[bytes, ...]) -> Answer:
-    return Answer(200, to_json({"service": "agentproxy", "version": version, "endpoints": _texts(paths)}))
-
-
-class Pages(Resource):
-    """Answers a request by its exact path."""
-
-    isLeaf = True
-    _log = Logger()
-
-    def __init__(self, pages: Mapping[bytes, Page], guard: Guard) -> None:
-        super().__init__()
-        self._pages = pages
-        self._guard = guard
-
-    def render(self, request: Request) -> bytes:
-        """The body; everything else is set on the request."""
-        try:
-            answer = self._answer(request)
-        except Exception:
-            self._log.failure("an admin page failed")
-            answer = refusal(500, "internal_error", "this page failed; the log says why")
-        request.setResponseCode(answer.status)
-        for name, value in answer.headers:
-            request.setHeader(name, value)
-        request.setHeader("Content-Type", answer.content_type)
-        request.setHeader("Content-Length", str(len(answer.body)))
-        request.setHeader("Cache-Control", "no-store")
-        request.setHeader("X-Content-Type-Options", "nosniff")
-        return b"" if request.method == b"HEAD" else answer.body
-
-    def _answer(self, request: Request) -> Answer:
-        path: bytes = request.path
-        refused = self._guard.refusal(request.requestHeaders, secure=bool(request.isSecure()), open=path in OPEN)
-        if refused is not None:
-            return refused
-        page = self._pages.get(path)
-        if page is None:
-            return refusal(404, "not_found", "there is no such page here", paths=_texts(self._pages))
-        if request.method not in (b"GET", b"HEAD"):
-            return refusal(405, "method_not_allowed", "use GET or HEAD", ("Allow", "GET, HEAD"))
-        return page()
+    shown = sorted([path.decode("ascii") for path in pages] + api.paths)
+    index = to_json({"service": "agentproxy", "version": status.version, "endpoints": shown})
+    pages[b"/"] = lambda _: Answer(200, index)
+    resource = Pages(pages, Guard(token, hosts), trees={b"/api/": api.answer}, shown=["/", *shown])
+    return AdminSite(resource, api.close, reactor)
 
 
 class AdminRequest(Request):
@@ -118,11 +79,12 @@ class AdminRequest(Request):
 
 
 class AdminChannel(HTTPChannel):
-    """A connection that takes one request without a body, and ends within `LONGEST_SECONDS`."""
+    """A connection that takes one request without a body, and ends within `LONGEST_SECONDS` unless it is held."""
 
     maxHeaders = HEAD_FIELDS
     totalHeadersSize = HEAD_BYTES
     _deadline: IDelayedCall | None = None
+    _held = False
 
     def connectionMade(self) -> None:
         """The connection is there: its time runs. A timeout by silence alone would let a slow drip hold it."""
@@ -135,6 +97,19 @@ class AdminChannel(HTTPChannel):
         if deadline is not None:
             deadline.cancel()
         super().connectionLost(reason)
+
+    def hold(self) -> None:
+        """The answer has no end of its own: its time is its page's business."""
+        self._held = True
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def requestDone(self, request: Any) -> None:
+        """The answer is written. What was held has its last bytes to send, and a peer that may not take them."""
+        if self._held:
+            self._deadline = self.callLater(LAST_SECONDS, self._overdue)
+        super().requestDone(request)
 
     def allHeadersReceived(self) -> None:
         """The head is whole. No page takes a body: what follows is not waited for, nor asked for by a 100."""
@@ -155,11 +130,19 @@ class AdminChannel(HTTPChannel):
 
 
 class AdminSite(Site):
-    """A site without an access log, or the clock that would date it."""
+    """
+    A site without an access log, or the clock that would date it.
+
+    :ivar close: ends the streams, and refuses new ones.
+    """
 
     # Twisted's own choice here wraps a channel to speak HTTP/2 too, over TLS.
     protocol: Any = AdminChannel
     noisy = False
+
+    def __init__(self, resource: Resource, close: Callable[[], None], reactor: IReactorTime) -> None:
+        super().__init__(resource, AdminRequest, reactor=reactor, timeout=IDLE_SECONDS)
+        self.close = close
 
     def startFactory(self) -> None:
         """Nothing to open."""
@@ -169,7 +152,3 @@ class AdminSite(Site):
 
     def log(self, request: Any) -> None:
         """No line: whoever watches asks every few seconds."""
-
-
-def _texts(paths: Mapping[bytes, Page] | tuple[bytes, ...]) -> list[str]:
-    return sorted(path.decode("ascii") for path in paths)

@@ -39,6 +39,10 @@ def _lines(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
     if admin.token is not None:
         yield _secret("token", admin.token, environ)
     yield f"hosts = {_text(list(admin.hosts))}"
+    record = settings.record
+    yield from _table("record", {key: getattr(record, key) or "" for key in ("directory", "content", "prices")})
+    for key in ("content_bytes", "days", "megabytes"):
+        yield f"{key} = {_text(getattr(record, key))}"
     for provider in settings.providers:
         yield from _provider(provider, environ)
 
@@ -52,6 +56,7 @@ def _provider(provider: Provider, environ: Mapping[str, str]) -> Iterator[str]:
         yield _secret(key, source, environ)
     yield f"websocket = {_text(provider.websocket)}"
     yield f"cookies = {_text(provider.cookies)}"
+    yield f"include_usage = {_text(provider.include_usage)}"
     names = [join("", name.decode("ascii")) for name, _ in provider.headers]
     # A header's value may be a gateway's key.
     yield "headers = { " + ", ".join(f'{name} = "set"' for name in names) + " }" if names else "headers = { }"

@@ -13,6 +13,7 @@ from agentproxy.config.egress import read_egress
 from agentproxy.config.hosts import address, host
 from agentproxy.config.own import is_own, this_machine
 from agentproxy.config.provider import read_providers
+from agentproxy.config.record import read_record
 from agentproxy.config.table import Table, mistake, type_of
 from agentproxy.config.values import Admin, Limits, Listen, Log, Settings, Timeouts
 
@@ -59,6 +60,7 @@ def load(path: str | None, environ: Mapping[str, str], own_addresses: Collection
         limits=_limits(tables["limits"]),
         log=_log(tables["log"]),
         admin=_admin(tables["admin"], folder),
+        record=read_record(tables["record"], environ, folder),
         providers=read_providers(tables["providers"], folder),
     )
     _check_ports(settings, tables)

@@ -38,7 +38,7 @@ def read_providers(tables: Table, folder: str) -> tuple[Provider, ...]:
 def _read_provider(name: str, table: Table, folder: str) -> Provider:
     kind = KINDS[table.choice("kind", tuple(KINDS))]
     keys = [slot.key for slot in kind.slots]
-    table.only("kind", "port", "upstream", *keys, "websocket", "cookies", "headers")
+    table.only("kind", "port", "upstream", *keys, "websocket", "cookies", "headers", "include_usage")
     return Provider(
         name=name,
         kind=kind,
@@ -48,6 +48,7 @@ def _read_provider(name: str, table: Table, folder: str) -> Provider:
         websocket=table.flag("websocket", True),
         cookies=table.flag("cookies", False),
         headers=_headers(table.table("headers")),
+        include_usage=table.flag("include_usage", False),
     )
 
 

@@ -114,6 +114,10 @@ class Table:
             raise self.wrong(key, want)
         return value
 
+    def text_or_none(self, key: str, want: str) -> str | None:
+        """The same, or ``None`` for an empty one."""
+        return None if self._values.get(key) == "" else self.text(key, want)
+
     def choice(self, key: str, choices: Collection[str]) -> str:
         value = self._values.get(key)
         if not isinstance(value, str) or value not in choices:

@@ -130,6 +130,27 @@ class Admin:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """
+    What is recorded, and where.
+
+    :ivar directory: an absolute path.
+    :ivar content: ``off``: nothing; ``metadata``: calls and turns without what they say; ``full``: that too.
+    :ivar content_bytes: what is kept of one call's content.
+    :ivar days: what is older is deleted; 0: never.
+    :ivar megabytes: above it the oldest are deleted; 0: never.
+    :ivar prices: an absolute path of a file of one's own prices, or ``None``.
+    """
+
+    directory: str
+    content: Literal["off", "metadata", "full"]
+    content_bytes: int
+    days: int
+    megabytes: int
+    prices: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     """
     A provider's own service.
@@ -155,6 +176,7 @@ class Provider:
     :ivar websocket: whether upgrades are relayed.
     :ivar cookies: whether Cookie and Set-Cookie pass.
     :ivar headers: extra header fields to send upstream, as name and value.
+    :ivar include_usage: whether streamed chat completions that do not ask for their usage are made to.
     """
 
     name: str
@@ -165,6 +187,7 @@ class Provider:
     websocket: bool
     cookies: bool
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
+    include_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,4 +201,5 @@ class Settings:
     limits: Limits
     log: Log
     admin: Admin
+    record: Record
     providers: tuple[Provider, ...]

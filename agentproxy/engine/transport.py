@@ -9,6 +9,7 @@ the system does not take waits for the reactor, as Twisted's does, with the same
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
@@ -34,17 +35,47 @@ class Turn:
     :ivar written: transports that have been written to meanwhile and not been flushed.
     """
 
-    __slots__ = ("open", "written")
+    __slots__ = ("_after", "_running", "open", "written")
 
     def __init__(self) -> None:
         self.open = False
         self.written: list[Direct] = []
+        self._after: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._running = False
+
+    def later(self, act: Callable[..., object], *args: Any) -> None:
+        """
+        Call this once what was written has been sent, or now where no turn is going on; in order, whatever calls it.
+
+        For what need not keep a peer waiting. It is to write nothing.
+        """
+        if self.open or self._running:
+            self._after.append((act, args))
+        else:
+            act(*args)
 
     def end(self) -> None:
-        """It is over: send what was written."""
+        """It is over: send what was written, then do what was put off."""
         self.open = False
-        if not self.written:
-            return
+        if self.written:
+            self._flush()
+        if self._after and not self._running:
+            self._do()
+
+    def _do(self) -> None:
+        self._running = True
+        try:
+            while self._after:
+                after, self._after = self._after, []
+                for act, args in after:
+                    try:
+                        act(*args)
+                    except Exception:
+                        _log.failure("What was put off raised.")
+        finally:
+            self._running = False
+
+    def _flush(self) -> None:
         written, self.written = self.written, []
         for transport in written:
             try:

@@ -65,6 +65,7 @@ class Metrics:
     of errors are ours; models and close codes come from outside and are capped in number.
 
     :param providers: names whose series are there, as zeros, from the start.
+    :ivar records_lost: asked how many records could not be kept.
     """
 
     def __init__(self, version: str, providers: Iterable[str] = ()) -> None:
@@ -97,6 +98,8 @@ class Metrics:
         )
         self._errors = counter("upstream_errors", "Calls that upstream failed.", "provider", "phase")
         self._tokens = counter("tokens", "Tokens used.", "provider", "model", "type")
+        self._lost = counter("records_lost", "Records of calls, turns and content that could not be kept.")
+        self.records_lost: Callable[[], int] = int
         self._cost = counter("cost_usd", "Cost of calls, in US dollars.", "provider", "model", unit=_MICRO)
         for provider in providers:
             for name in ("http", "websocket"):
@@ -151,6 +154,10 @@ class Metrics:
         """Tokens of one type were used."""
         self._tokens[provider, self._models[model], type] += tokens
 
+    def is_label(self, model: str | None) -> bool:
+        """Whether this model has series already."""
+        return model in self._models
+
     def cost(self, provider: str, model: str, micro_dollars: int) -> None:
         """A call cost so many millionths of a dollar."""
         self._cost[provider, self._models[model]] += micro_dollars
@@ -159,6 +166,7 @@ class Metrics:
         """All series as they stand, and their content type."""
         for call in list(self._told):
             self.progress(call)
+        self._lost[()] = self.records_lost()
         return generate_latest(self._registry), CONTENT_TYPE
 
     def _moved(self, call: Call, told: _Told) -> None:

@@ -15,6 +15,7 @@ from agentproxy.errors import ProxyError
 from agentproxy.observe.log import EventLog
 from agentproxy.observe.metrics import Metrics
 from agentproxy.observe.redact import Redactor
+from agentproxy.records.values import TurnRecord
 
 _MOST_PARTS = 1024
 _LONGEST_PART = 256
@@ -27,6 +28,7 @@ class Observer:
 
     :ivar active: running calls by provider and protocol.
     :ivar faults: how often observing itself failed.
+    :ivar clean: takes secrets out of a text.
 
     :param clock: the one that `Call.started` is of.
     """
@@ -39,11 +41,12 @@ class Observer:
         self._log = log
         self._metrics = metrics
         self._clock = clock
-        self._clean = (redactor or Redactor()).clean
+        self.clean = (redactor or Redactor()).clean
         self._good_end = log.part({"close": None, "error": None, "phase": None})
         # With what their events begin with.
         self._running: dict[Call, str] = {}
         self._parts: dict[tuple[str, str, str, str], str] = {}
+        self._turns: dict[tuple[str | None, ...], str] = {}
 
     def call_started(self, call: Call) -> None:
         """A call's head is read: event ``call.start``."""
@@ -101,6 +104,56 @@ class Observer:
         """Upstream failed a call in this phase."""
         self._safely(self._metrics.upstream_error, provider, phase)
 
+    def tokens(self, provider: str, model: str, type: str, tokens: int) -> None:
+        """Tokens of one type were used."""
+        self._safely(self._metrics.usage, provider, model, type, tokens)
+
+    def is_label(self, model: str | None) -> bool:
+        """Whether the metrics know this model already."""
+        return self._metrics.is_label(model)
+
+    def cost(self, provider: str, model: str, micro_dollars: int) -> None:
+        """A turn cost so many millionths of a dollar."""
+        self._safely(self._metrics.cost, provider, model, micro_dollars)
+
+    def usage(self, record: TurnRecord, model: str | None) -> None:
+        """
+        A turn has ended: event ``usage``.
+
+        :param model: the one that it is told of.
+        """
+        if not self._log.enabled("info"):
+            return
+        who = record.provider, record.protocol, record.operation, record.agent, model
+        part = self._turns.get(who)
+        try:
+            if part is None:
+                keys = zip(("provider", "protocol", "operation", "agent", "model"), who, strict=True)
+                part = self._log.part(dict(keys))
+                if len(self._turns) >= _MOST_PARTS:
+                    self._turns.clear()
+                self._turns[who] = part
+            rest = {
+                "session": record.session,
+                "status": record.status,
+                "source": record.source,
+                "input_tokens": record.input_tokens,
+                "output_tokens": record.output_tokens,
+                "cache_read_tokens": record.cache_read_tokens,
+                "cache_write_tokens": record.cache_write_tokens,
+                "reasoning_tokens": record.reasoning_tokens,
+                "cost_micro_usd": record.cost_micro_usd,
+                "duration_s": _seconds(record.duration_us),
+                "first_token_s": _seconds(record.first_token_us),
+            }
+            self._log.emit_parts("usage", "info", self._log.part({"id": record.request_id}), part, self._log.part(rest))
+        except Exception as error:
+            self._failed(error)
+
+    def failed(self, error: Exception) -> None:
+        """Observing itself has failed: it is counted, and told once."""
+        self._failed(error)
+
     def event(self, name: str, level: str = "info", **keys: object) -> None:
         """Any other event; the keys carry no header value, body or credential."""
         try:
@@ -110,11 +163,11 @@ class Observer:
 
     def fault(self, call: Call, fault: str, traceback: str) -> None:
         """A mistake of the proxy's own in a call, by the exception's type: event ``call.fault``."""
-        self.event("call.fault", "error", id=call.id, fault=fault, traceback=self._clean(traceback))
+        self.event("call.fault", "error", id=call.id, fault=fault, traceback=self.clean(traceback))
 
     def _who(self, call: Call) -> str:
         """The keys that all events of a call begin with, as a part."""
-        path = self._clean(call.path)
+        path = self.clean(call.path)
         kind = call.provider, call.protocol, call.method, path
         part = self._parts.get(kind)
         if part is None:
@@ -153,7 +206,7 @@ class Observer:
             self._log.emit_parts("call.denied", "warn", self._who(call), self._log.part(rest))
 
     def _close(self, close: Close) -> dict[str, object]:
-        reason = close.reason and self._clean(close.reason)
+        reason = close.reason and self.clean(close.reason)
         return {"side": close.side, "code": close.code, "reason": reason, "clean": close.clean}
 
     def _safely(self, tell: Callable[..., object], *args: object) -> None:
@@ -167,7 +220,11 @@ class Observer:
         if self.faults > 1:
             return
         try:
-            self._log.emit("observe.fault", "error", error=type(error).__name__, message=self._clean(str(error)))
+            self._log.emit("observe.fault", "error", error=type(error).__name__, message=self.clean(str(error)))
         except Exception:
             # The log itself is what failed: the count is all that is left to say so.
             return
+
+
+def _seconds(us: int | None) -> float | None:
+    return None if us is None else us / 1_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agentproxy.providers.anthropic_turns import reader
 from agentproxy.providers.kind import Fields, Kind, Slot, has, without
 from agentproxy.providers.shapes import anthropic_error
 
@@ -40,4 +41,5 @@ ANTHROPIC = Kind(
     credential_subprotocols=(),
     inject=inject,
     error_body=anthropic_error,
+    reader=reader,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from agentproxy.providers.kind import Fields, Kind, Slot
-from agentproxy.providers.openai import turn
+from agentproxy.providers.openai_reader import reader
 from agentproxy.providers.shapes import openai_error
 
 
@@ -27,5 +27,5 @@ CHATGPT = Kind(
     credential_subprotocols=(),
     inject=inject,
     error_body=openai_error,
-    turn=turn,
+    reader=reader,
 )

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 
 from agentproxy.providers.kind import Fields, Kind, Slot, has
-from agentproxy.providers.openai import turn
+from agentproxy.providers.openai_reader import reader
 from agentproxy.providers.shapes import openai_error
 
 # One interaction a process: Copilot groups calls by it, and a client that cares sends its own.
@@ -38,5 +38,5 @@ COPILOT = Kind(
     credential_subprotocols=(),
     inject=inject,
     error_body=openai_error,
-    turn=turn,
+    reader=reader,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from agentproxy.providers.gemini_turns import reader
 from agentproxy.providers.kind import Fields, Kind, Slot
 from agentproxy.providers.shapes import google_error
 
@@ -23,4 +24,5 @@ GEMINI = Kind(
     credential_subprotocols=(),
     inject=inject,
     error_body=google_error,
+    reader=reader,
 )

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from agentproxy.errors import ProxyError
-
-Turn = Literal["begin", "running", "end", "unclear"]
-"""A message asks for one more response, shows that at least one is running, ends one, or may do any of these."""
+from agentproxy.usage import Ended, TurnReader
 
 Fields = list[tuple[bytes, bytes]]
 """Header fields in order, each as name (any case) and value."""
@@ -40,8 +37,8 @@ class Kind:
     :ivar credential_subprotocols: lower-case prefixes of WebSocket subprotocols in which they do.
     :ivar inject: (secrets by slot, header fields without any credential, upstream host) to the fields to send.
     :ivar error_body: (error, request id) to the JSON value that the provider's clients expect.
-    :ivar turn: (from the client?, a WebSocket message) to what it means for the responses on its socket;
-        ``None`` where a socket's turns are not understood.
+    :ivar reader: (method, path, is it an upgrade, told each turn that has ended) to what reads the turns of a call, of
+        an upgrade a `SocketTurns`; ``None`` where it has none, or where what it says is not understood.
     """
 
     name: str
@@ -52,7 +49,7 @@ class Kind:
     credential_subprotocols: tuple[bytes, ...]
     inject: Callable[[Mapping[str, str], Fields, str], Fields]
     error_body: Callable[[ProxyError, str], object]
-    turn: Callable[[bool, bytes], Turn | None] | None = None
+    reader: Callable[[bytes, bytes, bool, Ended], TurnReader | None]
 
 
 def without(fields: Sequence[tuple[bytes, bytes]], *names: bytes) -> Fields:

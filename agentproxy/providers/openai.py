@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 
-from agentproxy.providers.kind import Fields, Kind, Slot, Turn
+from agentproxy.providers.kind import Fields, Kind, Slot
+from agentproxy.providers.openai_reader import reader
 from agentproxy.providers.shapes import openai_error
-
-# Before it may stand other plain members, such as Realtime's "event_id".
-_TYPE_FIRST = re.compile(
-    rb'\s*\{\s*(?:"[^"\\]*"\s*:\s*(?:"[^"\\]*"|[a-z0-9.+-]+)\s*,\s*)*?"type"\s*:\s*"([a-z_.]{1,64})"'
-)
-# `response.done` is Realtime's; `response.cancelled` is what Copilot's client takes as an end too.
-_ENDS = frozenset(
-    {"response.completed", "response.failed", "response.incomplete", "response.cancelled", "response.done", "error"}
-)
 
 
 def inject(secrets: Mapping[str, str], fields: Fields, host: str) -> Fields:
@@ -26,34 +16,6 @@ def inject(secrets: Mapping[str, str], fields: Fields, host: str) -> Fields:
         if slot in secrets:
             added.append((name, secrets[slot].encode("latin-1")))
     return added
-
-
-def turn(from_client: bool, message: bytes) -> Turn | None:
-    """
-    Read a message of Responses-over-WebSocket or Realtime for the beginning or end of a response.
-
-    Clients and the API send ``type`` first; where they do not, the message is parsed.
-    """
-    first = _TYPE_FIRST.match(message)
-    if first is None and message.lstrip()[:1] != b"{":
-        return None
-    if first is not None:
-        kind = first.group(1).decode("ascii")
-    else:
-        try:
-            value = json.loads(message)
-        except (ValueError, RecursionError):
-            # Only its beginning is here, or it is broken.
-            return "unclear"
-        kind = value.get("type") if isinstance(value, dict) else None
-        if not isinstance(kind, str):
-            return None
-    if from_client:
-        return "begin" if kind == "response.create" else None
-    if kind in _ENDS:
-        return "end"
-    # Realtime begins responses by itself when it hears speech.
-    return "running" if kind == "response.created" else None
 
 
 OPENAI = Kind(
@@ -73,5 +35,5 @@ OPENAI = Kind(
     credential_subprotocols=(b"openai-insecure-api-key.", b"openai-organization.", b"openai-project."),
     inject=inject,
     error_body=openai_error,
-    turn=turn,
+    reader=reader,
 )

@@ -72,6 +72,7 @@ class Answer(Protocol):
 
     :param client: the client's transport.
     :param keep_alive: whether the client's connection may live on.
+    :param fed: told each piece of the body once it is on its way, if there is one who wants to know.
     :param ended: called once, with whether the body came to its true end.
     """
 
@@ -83,6 +84,7 @@ class Answer(Protocol):
         client: Any,
         *,
         keep_alive: bool,
+        fed: Callable[[bytes], object] | None,
         ended: Callable[[bool], object],
     ) -> None:
         self._port = port
@@ -90,6 +92,7 @@ class Answer(Protocol):
         self._call = call
         self._client = client
         self._keep_alive = keep_alive
+        self._fed = fed
         self._ended = ended
         self._chunked = False
         self._until_close = False
@@ -128,6 +131,8 @@ class Answer(Protocol):
         self._client.write(chunk(data) if self._chunked else data)
         if self._idle is not None:
             self._idle.touch()
+        if self._fed is not None:
+            self._fed(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._over:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from typing import Protocol as Interface
 
@@ -10,7 +11,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from agentproxy.call import Call
+from agentproxy.engine.transport import turn
 from agentproxy.errors import Draining, InternalError, ProxyError
+from agentproxy.observe.ledger import Page
 from agentproxy.relay import reply
 from agentproxy.relay.answer import Answer, begun, down_fields
 from agentproxy.relay.port import Port
@@ -19,6 +22,8 @@ from agentproxy.wire.head import RequestHead, ResponseHead
 
 PHASES = frozenset({"connect", "tunnel", "tls", "handshake", "first_byte"})
 """Those that the metrics of upstream errors tell apart."""
+UNASKED = frozenset({"connect", "tunnel", "tls", "handshake"})
+"""Those in which nothing of the request has been sent."""
 
 
 class Client(Interface):
@@ -50,10 +55,13 @@ class Exchange:
     """
     One call on a client's connection.
 
+    :ivar page: the call's in the ledger.
     :ivar wants_bytes: whether bytes that come now are this call's; else they are the next one's.
     """
 
     protocol = "http"
+    tell = staticmethod(turn.later)
+    """Tells the page something: what need not be before the bytes is behind them."""
 
     def __init__(self, port: Port, client: Client, head: RequestHead) -> None:
         self.port = port
@@ -72,6 +80,11 @@ class Exchange:
             port.clock.seconds(),
         )
         port.observer.call_started(self.call)
+        self.page = self.open_page()
+
+    def open_page(self) -> Page:
+        """The call's page in the ledger."""
+        raise NotImplementedError
 
     def start(self, data: bytes) -> bytes:
         """
@@ -122,25 +135,30 @@ class Exchange:
             head, _ = begun(self.port, self.head, self.call, response.head, keep_alive)
             self.call.bytes_out += len(response.whole)
             self.client.transport.write(head + response.whole)
+            self.tell(self.page.whole, response.head, response.whole)
             self.finish(keep_alive)
             return
+        self.tell(self.page.begin, response.head)
         self.answer = Answer(
             self.port,
             self.head,
             self.call,
             self.client.transport,
             keep_alive=keep_alive,
+            fed=partial(self.tell, self.page.feed) if self.page.reads else None,
             ended=self._answered,
         )
         self.answer.begin(response)
 
     def _answered(self, complete: bool) -> None:
+        self.tell(self.page.end, complete)
         # Let go of, so that neither waits for the garbage collector to find the two holding each other.
         answer, self.answer = self.answer, None
         self.finish(complete and answer is not None and answer.keep_alive)
 
     def deny(self, error: ProxyError) -> None:
         """The gate, or a limit, said no."""
+        self.tell(self.page.unasked)
         self.port.observer.denied(self.call, error)
         self.reply_error(error)
 
@@ -161,6 +179,8 @@ class Exchange:
             return
         if error.phase is not None:
             self.call.phase = error.phase
+        if error.phase in UNASKED:
+            self.tell(self.page.unasked)
         if error.phase in PHASES:
             self.port.observer.upstream_error(self.call.provider, error.phase)
         self.reply_error(error)
@@ -183,4 +203,5 @@ class Exchange:
             return
         self._over = True
         self.port.observer.call_ended(self.call)
+        self.tell(self.page.ended, self.port.clock.seconds())
         self.client.exchange_ended(keep_alive and not self.wants_bytes and not self.port.gate.draining)

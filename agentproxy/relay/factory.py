@@ -39,6 +39,11 @@ class PortFactory(ServerFactory):
         for connection in list(self.connections):
             connection.close_now()
 
+    def finish(self) -> None:
+        """The process is about to end: what still runs is told as it stands."""
+        for connection in list(self.connections):
+            connection.finish()
+
     def progress(self) -> None:
         """Tell what long calls have moved so far."""
         for connection in list(self.connections):

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from agentproxy.errors import BadRequest, ProxyError, RequestTimeout
+from agentproxy.observe.pages import HttpPage
+from agentproxy.providers.include_usage import concerns, with_usage
 from agentproxy.relay.body import StreamedBody, WholeBody
 from agentproxy.relay.exchange import Exchange
 from agentproxy.timers import Wait
 from agentproxy.upstream.failures import timed_out
+from agentproxy.upstream.outbound import Outbound
 from agentproxy.upstream.response import Response
 from agentproxy.wire.body import BadBody, ChunkedReader, LengthReader
+
+
+@dataclass(slots=True)
+class _Held:
+    """A request whose body is kept back: its head as it will be sent, and what has come of its body."""
+
+    outbound: Outbound
+    pieces: list[bytes] = field(default_factory=list)
 
 
 class HttpExchange(Exchange):
     """One request and its response."""
 
+    page: HttpPage
+
+    _outbound: Outbound | None = None
     _sending: Deferred[Response] | None = None
     _reader: ChunkedReader | LengthReader | None = None
     _body: StreamedBody | None = None
+    _held: _Held | None = None
     _idle: Wait | None = None
+
+    def open_page(self) -> HttpPage:
+        return HttpPage(self.port.ledger, self.call, self.port.provider, self.head)
 
     def start(self, data: bytes) -> bytes:
         head = self.head
@@ -32,33 +50,53 @@ class HttpExchange(Exchange):
         if secrets is None:
             return data
         outbound = self.port.outbound(head, self.call.id, secrets, self.interim)
-        body: Any = None
+        altered = self.port.provider.include_usage and self._may_lack_usage()
         if head.length >= 0 and len(data) >= head.length:
             self.wants_bytes = False
-            if head.length or head.first(b"content-length") is not None:
-                body = WholeBody(data[: head.length])
-                data = data[head.length :]
-                self.call.bytes_in = head.length
+            if not head.length and head.first(b"content-length") is None:
+                self._send(outbound, None)
+                return data
+            whole = data[: head.length]
+            self.call.bytes_in = head.length
+            self._send(outbound, WholeBody(with_usage(whole) if altered else whole))
+            return data[head.length :]
+        if altered:
+            self._held = _Held(outbound)
+            self._expect_body()
         else:
-            body = self._streamed()
+            self._send(outbound, self._streamed())
+        return b"" if self._over else self.received(data)
+
+    def _may_lack_usage(self) -> bool:
+        head = self.head
+        # Who waits for a 100 shows its body only once upstream has sent one.
+        return not head.expects and concerns(head.method, head.path, head.first(b"content-encoding"), head.length)
+
+    def _send(self, outbound: Outbound, body: WholeBody | StreamedBody | None) -> None:
+        self._outbound = outbound
         sending = self._sending = self.port.client.send(outbound, body)
         sending.addCallbacks(self._response, self._failed).addErrback(self.failed)
-        if self.wants_bytes:
-            return b"" if self._over else self.received(data)
-        return data
+        if not isinstance(body, StreamedBody) and not self._over:
+            # Now that it is on its way, there is time to read it.
+            if body is not None:
+                self.tell(self.page.asked, body.whole)
+            self.tell(self.page.sent)
+
+    def _expect_body(self) -> None:
+        length = self.head.length
+        self._reader = LengthReader(length) if length >= 0 else ChunkedReader(self.port.limits.header_bytes)
+        self._idle = self.port.waits.idle_http.begin(self._stuck)
 
     def _streamed(self) -> StreamedBody:
-        limits = self.port.limits
-        length = self.head.length
-        self._reader = LengthReader(length) if length >= 0 else ChunkedReader(limits.header_bytes)
-        self._idle = self.port.waits.idle_http.begin(self._stuck)
-        self._body = StreamedBody(length, limits.buffer_bytes, self.client.pause, self._resumed, self._body_sent)
-        return self._body
+        self._expect_body()
+        buffer_bytes = self.port.limits.buffer_bytes
+        body = StreamedBody(self.head.length, buffer_bytes, self.client.pause, self._resumed, self._body_sent)
+        self._body = body
+        return body
 
     def received(self, data: bytes) -> bytes:
-        reader, body = self._reader, self._body
+        reader = self._reader
         assert reader is not None
-        assert body is not None
         try:
             piece = reader.feed(data)
             self.call.bytes_in += len(piece)
@@ -75,13 +113,32 @@ class HttpExchange(Exchange):
             self.answer.touch()
         if reader.done:
             self.wants_bytes = False
+        if self._held is not None:
+            self._hold(self._held, piece, reader.done)
+            return reader.rest
+        body = self._body
+        assert body is not None
         body.push(piece)
+        self.tell(self.page.asked, piece)
         if reader.done:
             body.finish()
+            self.tell(self.page.sent)
         return reader.rest
+
+    def _hold(self, held: _Held, piece: bytes, whole: bool) -> None:
+        """Keep a body back until it can be made to ask for its usage."""
+        held.pieces.append(piece)
+        if whole:
+            self._held = None
+            self._stop_idle()
+            self._send(held.outbound, WholeBody(with_usage(b"".join(held.pieces))))
 
     def client_lost(self) -> None:
         self.call.error = self.call.error or "client_gone"
+        begun = self._outbound is not None and self._outbound.begun
+        if self.answer is None and (self.wants_bytes or not begun):
+            # Upstream never had all of the request, or none of it.
+            self.tell(self.page.unasked)
         self._give_up()
         self.finish(False)
 
@@ -122,12 +179,11 @@ class HttpExchange(Exchange):
     def _stuck(self) -> None:
         self._idle = None
         seconds = self.port.timeouts.idle_http
-        assert self._body is not None
-        if self._body.taking():
+        if self._body is not None and self._body.taking():
             # No byte of the client's comes since we keep it waiting, but what it sent is on its way.
             self._idle = self.port.waits.idle_http.begin(self._stuck)
             return
-        if self.wants_bytes and not self._body.held:
+        if self.wants_bytes and (self._body is None or not self._body.held):
             self._break(RequestTimeout(f"The request's body stopped for {seconds:g} s. Send it again."))
             return
         error = timed_out("send", self.port.opener.hop, seconds)

@@ -10,6 +10,7 @@ from itertools import count
 from typing import Any
 
 from agentproxy.config import Limits, Provider, Timeouts
+from agentproxy.observe.ledger import Ledger
 from agentproxy.observe.observer import Observer
 from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
@@ -69,6 +70,7 @@ class Port:
     client: ProviderClient
     opener: WebSocketOpener
     observer: Observer
+    ledger: Ledger
     clock: Any
     local: Mapping[bytes, Callable[[], bytes]]
     own_credentials: tuple[tuple[bytes, bytes], ...] = ()

@@ -53,12 +53,9 @@ class PortProtocol(Protocol):
         self._heads = RequestHeads(self._port.limits.header_bytes)
         self._exchange: Exchange | None = None
         self._queued = b""
-        self._pumping = False
-        self._paused = False
+        self._pumping = self._paused = self._closing = self._lost = False
         # Whether the exchange wants no more for now.
         self._held = False
-        self._closing = False
-        self._lost = False
         self._timer: Any = None
         self._later: Any = None
         self._watch = Watch(port.clock)
@@ -231,6 +228,12 @@ class PortProtocol(Protocol):
             self._exchange.close_now()
         else:
             self.transport.abortConnection()
+
+    def finish(self) -> None:
+        """There is no time left: what still runs is told as it stands."""
+        if self._exchange is not None:
+            self._exchange.progress()
+            self._exchange.finish(False)
 
     def progress(self) -> None:
         """Tell what a long call has moved so far."""

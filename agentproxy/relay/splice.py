@@ -16,9 +16,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from agentproxy.call import Call, Close
+from agentproxy.observe.pages import SocketPage
 from agentproxy.relay.patience import Patience, Watch
 from agentproxy.relay.port import Port
-from agentproxy.relay.turns import TurnCount
 from agentproxy.sockets import tcp_of
 from agentproxy.timers import Wait
 from agentproxy.upstream.handover import hand_over
@@ -166,19 +166,21 @@ class Splice:
     """
     A WebSocket's two sides, 1:1.
 
+    :param page: the call's in the ledger, which follows the messages.
     :param ended: called once, when both transports are gone.
     :param extensions: what was negotiated, as upstream wrote it.
     """
 
-    def __init__(self, port: Port, call: Call, ended: Callable[[], object], *, extensions: bytes | None) -> None:
+    def __init__(
+        self, port: Port, call: Call, page: SocketPage, ended: Callable[[], object], *, extensions: bytes | None
+    ) -> None:
         self.clock = port.clock
         self._port = port
         self._call = call
         self._ended = ended
         deflate = deflate_params(extensions)
         names = {name for name, _ in parse_extensions(extensions)} if extensions else set()
-        turn = port.provider.kind.turn
-        self._turns = TurnCount(turn, deflate) if turn is not None else None
+        self._page = page
 
         def follower(masked: bool) -> FrameFollower:
             return FrameFollower(
@@ -186,7 +188,7 @@ class Splice:
                 rsv1=deflate is not None,
                 any_rsv=bool(names - {b"permessage-deflate"}),
                 max_message_bytes=port.limits.websocket_message_bytes,
-                tap=self._turns.tap(from_client=masked) if self._turns is not None else None,
+                tap=page.tap(deflate, from_client=masked),
             )
 
         self.client = Side(self, "client", follower(True))
@@ -271,7 +273,7 @@ class Splice:
         if passed != self._passed:
             self._passed = passed
             self._quiet_since = now
-        running = self._turns.running if self._turns is not None else None
+        running = self._page.running
         if running == 0 or (running is None and now - self._quiet_since >= QUIET):
             self.close(1001, "going away")
         else:

@@ -19,6 +19,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from agentproxy.errors import BadRequest, ProxyError, WebSocketVersion
+from agentproxy.observe.pages import SocketPage
 from agentproxy.providers import CREDENTIAL_SUBPROTOCOLS
 from agentproxy.relay import reply
 from agentproxy.relay.answer import down_fields
@@ -156,11 +157,15 @@ class WebSocketExchange(Exchange):
     """One WebSocket, or its refusal."""
 
     protocol = "websocket"
+    page: SocketPage
 
     _opening: Deferred[Opened | Response] | None = None
     _server: ClientWebSocket | None = None
     _splice: Splice | None = None
     _early = b""
+
+    def open_page(self) -> SocketPage:
+        return SocketPage(self.port.ledger, self.call, self.port.provider, self.head)
 
     def start(self, data: bytes) -> bytes:
         # What comes behind an upgrade is the WebSocket's, or nobody's.
@@ -217,7 +222,8 @@ class WebSocketExchange(Exchange):
         self._server.accept(fields)
         self._server = None
         early, self._early = self._early, b""
-        self._splice = Splice(self.port, self.call, self._ended, extensions=answer.extensions)
+        self.page.begin(answer.head)
+        self._splice = Splice(self.port, self.call, self.page, self._ended, extensions=answer.extensions)
         self.client.handed_over()
         self.client.resume()
         self._splice.join(self.client.transport, answer.transport, early, answer.surplus)

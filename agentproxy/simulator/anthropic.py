@@ -38,6 +38,7 @@ class _Message:
     def __init__(self, payload: dict[str, Any], request: Request, memory: Memory) -> None:
         self._id = f"msg_{request.serial:024x}"
         self._model = str(payload.get("model", "claude"))
+        self._memory = memory
         self._script = request.script
         self._tool = _tool(payload)
         self._deltas = [] if self._tool else request.script.deltas(self._model)
@@ -72,6 +73,8 @@ class _Message:
     def whole(self, output: int | None = None) -> dict[str, object]:
         """The message; with ``output`` tokens given, as it begins in a stream."""
         begins = output is not None
+        if not begins:
+            self._memory.reported.append((self._id, self._usage(self._output)))
         return {
             "id": self._id,
             "type": "message",
@@ -97,6 +100,7 @@ class _Message:
         yield _event({"type": "content_block_stop", "index": 0})
         end = {"stop_reason": self._stop, "stop_sequence": None}
         usage = self._usage(self._output)
+        self._memory.reported.append((self._id, usage))
         yield _event({"type": "message_delta", "delta": end, "usage": usage})
         yield _event({"type": "message_stop"})
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Mapping
 
 _KEPT = 10000
+_REPORTED = 1000
 _BLOCK = 128
 
 
 class Memory:
-    """Responses by id, and how much of which prompt is in the prompt cache."""
+    """
+    Responses by id, and how much of which prompt is in the prompt cache.
+
+    :ivar reported: what the answers of late said that they used, as they said it, by the response's id.
+    """
 
     def __init__(self) -> None:
+        self.reported: deque[tuple[str, Mapping[str, object]]] = deque(maxlen=_REPORTED)
         self._responses: OrderedDict[str, int] = OrderedDict()
         self._prompts: OrderedDict[str, int] = OrderedDict()
 

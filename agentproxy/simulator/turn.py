@@ -54,6 +54,7 @@ class Turn:
         self.model = str(payload.get("model", "gpt-5.5"))
         self.id = f"resp_{request.serial:024x}{number:08x}"
         self._payload = payload
+        self._memory = memory
         self._script = request.script
         self._copilot = request.provider == "copilot"
         self._now = int(now)
@@ -124,6 +125,8 @@ class Turn:
             "user": None,
             "metadata": {},
         }
+        if done and generate:
+            self._memory.reported.append((self.id, self.usage()))
         if done and self._copilot:
             response["copilot_usage"] = self._copilot_usage(generate)
         return response

@@ -84,6 +84,7 @@ class Connection(Protocol):
         self.used += 1
         self.answered = False
         self._outbound = outbound
+        outbound.begun = True
         self._waiting = waiting = Deferred[Response](lambda _: self.abort())
         self._heads = ResponseHeads(outbound.method, self._leg.head_limit)
         head = outbound.lines(self._leg.host_header)
@@ -272,6 +273,7 @@ class Connection(Protocol):
         :param waiting: fired with the response.
         """
         self._outbound = outbound
+        outbound.begun = True
         self._waiting = waiting
         self._respond(head, data)
 

@@ -14,9 +14,10 @@ class Outbound:
 
     :ivar fields: the header fields to send, as they are to be sent, without the framing's.
     :ivar interim: told each 1xx response's head before the final one.
+    :ivar begun: whether a connection has begun to send it.
     """
 
-    __slots__ = ("fields", "interim", "method", "target")
+    __slots__ = ("begun", "fields", "interim", "method", "target")
 
     def __init__(
         self, method: bytes, target: bytes, fields: list[Pair], interim: Callable[[ResponseHead], object]
@@ -25,6 +26,7 @@ class Outbound:
         self.target = target
         self.fields = fields
         self.interim = interim
+        self.begun = False
 
     def lines(self, host: bytes) -> list[bytes]:
         """The head's lines, each with its line end, without the framing's or a handshake's and the empty one."""

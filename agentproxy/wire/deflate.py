@@ -182,6 +182,16 @@ class Inflater:
             self._stream = None
             self._enough = False
 
+    def peek(self, data: bytes, most: int) -> bytes:
+        """
+        The first bytes of a message that needs none before it, without taking them: ``data`` is its beginning, and is
+        to be fed all the same. Fewer than ``most`` where it has fewer, or is broken.
+        """
+        try:
+            return zlib.decompressobj(self._bits).decompress(data, most)
+        except zlib.error:
+            return b""
+
     def feed(self, data: bytes, room: int) -> bytes:
         """
         Inflate the message's next bytes.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from agentproxy.wire.masking import masked as apply_mask
 from agentproxy.wire.masking import whole_frame
-from agentproxy.wire.messages import BINARY, TEXT, GuardedTap, MessageTap
+from agentproxy.wire.messages import BINARY, TEXT
+from agentproxy.wire.taps import GuardedTap, MessageTap
 
 CLOSE = 0x8
 MAX_REASON = 123

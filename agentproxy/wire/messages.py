@@ -7,7 +7,6 @@ It only watches. Whatever goes wrong here ends the watching, never the connectio
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from agentproxy.wire.deflate import InflateError, Inflater
 from agentproxy.wire.masking import masked
@@ -15,108 +14,14 @@ from agentproxy.wire.masking import masked
 TEXT = 0x1
 BINARY = 0x2
 
-
-class MessageTap(Protocol):
-    """Is told of one direction's data messages while they pass; never of control frames."""
-
-    def begin(self, opcode: int, compressed: bool) -> None:
-        """A message begins: `TEXT` or `BINARY`, and whether its first frame has RSV1 set (RFC 7692, 6)."""
-
-    def payload(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> None:
-        """
-        More of the message: ``data[start:end]``, never empty; copy of it only what is needed.
-
-        :param key: the frame's masking key, or ``None``.
-        :param offset: where in its frame's payload this piece begins: the key's phase.
-        """
-
-    def end(self) -> None:
-        """The message is whole."""
-
-    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
-        """
-        A message in one frame that is all here, as most are: in place of the other three.
-
-        :param first: the frame's first byte; the rest as in `payload`, but perhaps empty.
-        """
-
-
-class GuardedTap:
-    """
-    A tap that can't raise: the first exception drops it.
-
-    :ivar degraded: why it was dropped; of an error only its type, as its text may quote the payload.
-    """
-
-    __slots__ = ("_key", "_last", "_offset", "_tap", "degraded")
-
-    def __init__(self, tap: MessageTap) -> None:
-        self._tap: MessageTap | None = tap
-        self._key: bytes | None = None
-        self._offset = 0
-        self._last = False
-        self.degraded: str | None = None
-
-    def frame(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
-        """
-        A data frame, as far as it is there.
-
-        :param first: its first byte.
-        :param start: where its payload begins; ``end``, where it ends, which may be behind the data.
-        """
-        tap = self._tap
-        if tap is None:
-            return
-        try:
-            size = len(data)
-            if first & 0x8F > 0x80 and end <= size:
-                tap.whole(first, data, start, end, key)
-                return
-            if first & 0x0F:
-                tap.begin(first & 0x0F, first & 0x40 != 0)
-            if end > size:
-                self._key = key
-                self._offset = size - start
-                self._last = first >= 0x80
-                if start < size:
-                    tap.payload(data, start, size, key, 0)
-                return
-            if start < end:
-                tap.payload(data, start, end, key, 0)
-            if first >= 0x80:
-                tap.end()
-        except Exception as error:
-            self._drop(error)
-
-    def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
-        """A message in one frame that is all here: what `frame` makes of it, at less cost."""
-        tap = self._tap
-        if tap is not None:
-            try:
-                tap.whole(first, data, start, end, key)
-            except Exception as error:
-                self._drop(error)
-
-    def more(self, data: bytes, size: int, ends_frame: bool) -> None:
-        """The first ``size`` bytes of the data, at least one, go on with the frame."""
-        tap = self._tap
-        if tap is None:
-            return
-        try:
-            tap.payload(data, 0, size, self._key, self._offset)
-            self._offset += size
-            if ends_frame and self._last:
-                tap.end()
-        except Exception as error:
-            self._drop(error)
-
-    def _drop(self, error: Exception) -> None:
-        self.degraded = f"the tap raised {type(error).__name__}"
-        self._tap = None
-
-
+GLANCE = 128
+"""Bytes of a message by which it is decided how much of it is kept."""
 _SIP = 1024
-"""Compressed bytes that are looked at at a time."""
+"""Compressed bytes that are looked at at a time, until that is decided."""
+_PEEK = 256
+"""Compressed bytes that are looked at first where a message is compressed by itself."""
+_SIPPED = 2 * _SIP * 1032
+"""Bytes that a sip can bring: deflate makes one of at most 1,032."""
 
 # What becomes of the payload that comes: read as it is, inflated, passed over until the next message, or for good.
 _PLAIN, _DEFLATED, _SKIPPED, _LOST = range(4)
@@ -124,36 +29,53 @@ _PLAIN, _DEFLATED, _SKIPPED, _LOST = range(4)
 
 class MessageReader:
     """
-    A tap that reports whole messages.
+    A tap that reports messages, each as far as it is wanted.
 
     A compressed message that can't be inflated is not reported. With context takeover neither is any message behind
     it, compressed or not; without it, reading goes on with the next message.
 
-    :param on_message: (is it text, its first ``max_bytes`` bytes, whether there were more).
+    :param wanted: given a message's first bytes, `GLANCE` or all of them: how many bytes of it to report; 0: it is not
+        reported.
+    :param on_message: (is it text, its first bytes as wanted, whether there were more).
     :param inflate: this direction's inflater, if permessage-deflate was negotiated.
-    :param max_bytes: the most that is kept of a message, inflated.
     :ivar degraded: why a message could not be read: the first reason, which stays even where reading went on.
     """
 
-    __slots__ = ("_inflate", "_is_text", "_kept", "_max", "_on_message", "_state", "_truncated", "degraded")
+    __slots__ = (
+        "_inflate", "_is_text", "_kept", "_looked", "_max", "_on_message", "_state", "_truncated", "_wanted",
+        "degraded",
+    )  # fmt: skip
 
     def __init__(
-        self, on_message: Callable[[bool, bytes, bool], object], *, inflate: Inflater | None, max_bytes: int
+        self,
+        wanted: Callable[[bytes], int],
+        on_message: Callable[[bool, bytes, bool], object],
+        *,
+        inflate: Inflater | None,
     ) -> None:
+        self._wanted = wanted
         self._on_message = on_message
         self._inflate = inflate
-        self._max = max_bytes
+        self._max = GLANCE
+        self._looked = False
         self._state = _SKIPPED
         self._is_text = False
         self._truncated = False
         self._kept: bytes | bytearray = b""
         self.degraded: str | None = None
 
+    @property
+    def inside(self) -> bool:
+        """Whether a message that can be read has begun, and has not ended."""
+        return self._state <= _DEFLATED
+
     def begin(self, opcode: int, compressed: bool) -> None:
         if self._state == _LOST:
             return
         self._is_text = opcode == TEXT
         self._truncated = False
+        self._looked = False
+        self._max = GLANCE
         self._kept = b""
         if not compressed:
             self._state = _PLAIN
@@ -166,29 +88,50 @@ class MessageReader:
     def payload(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> None:
         state = self._state
         if state == _PLAIN:
-            room = self._max - len(self._kept)
-            if end - start > room:
-                self._truncated = True
-                end = start + room
-            piece = data[start:end]
-            self._keep(piece if key is None else masked(piece, key, offset))
+            self._plain(data, start, end, key, offset)
         elif state == _DEFLATED:
             assert self._inflate is not None
             # Where no later message needs it, no more is unmasked and inflated than is kept.
             some = self._inflate.no_context_takeover
-            step = _SIP if some else end - start
-            for at in range(start, end, step):
-                piece = data[at : min(at + step, end)]
+            if (
+                some
+                and not self._looked
+                and not self._inflate.inflated
+                and self._unwanted(data, start, end, key, offset)
+            ):
+                return
+            at = start
+            while at < end and self._state == _DEFLATED:
+                step = min(at + _SIP, end) if some or not self._looked else end
+                piece = data[at:step]
                 self._inflated(piece if key is None else masked(piece, key, offset + at - start))
                 if some and self._truncated:
                     return
+                at = step
+
+    def _unwanted(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> bool:
+        """Look at the beginning of a message that is compressed by itself; whether it is passed over."""
+        assert self._inflate is not None
+        piece = data[start : min(end, start + _PEEK)]
+        beginning = self._inflate.peek(piece if key is None else masked(piece, key, offset), GLANCE)
+        if len(beginning) < GLANCE:
+            return False
+        self._looked = True
+        self._max = self._wanted(beginning)
+        if not self._max:
+            self._state = _SKIPPED
+        return not self._max
 
     def end(self) -> None:
         if self._state == _DEFLATED:
             self._inflated(None)
         if self._state <= _DEFLATED:
+            if not self._looked:
+                self._look()
             kept, self._kept = bytes(self._kept), b""
-            self._on_message(self._is_text, kept, self._truncated)
+            self._state = _SKIPPED
+            if self._max:
+                self._on_message(self._is_text, kept, self._truncated)
 
     def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
         if first & 0x40:
@@ -198,9 +141,33 @@ class MessageReader:
             self.end()
         elif self._state != _LOST:
             self._state = _SKIPPED
-            kept = start + self._max
-            piece = data[start : end if end <= kept else kept]
-            self._on_message(first & 0x0F == TEXT, piece if key is None else masked(piece, key), end > kept)
+            seen = start + GLANCE
+            piece = data[start : end if end <= seen else seen]
+            if key is not None:
+                piece = masked(piece, key)
+            wanted = self._wanted(piece)
+            if not wanted:
+                return
+            kept = start + wanted
+            if end > seen and wanted > GLANCE:
+                piece = data[start : end if end <= kept else kept]
+                if key is not None:
+                    piece = masked(piece, key)
+            self._on_message(first & 0x0F == TEXT, piece if wanted >= GLANCE else piece[:wanted], end > kept)
+
+    def _plain(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> None:
+        while start < end:
+            room = self._max - len(self._kept)
+            step = start + room if end - start > room else end
+            if step > start:
+                piece = data[start:step]
+                self._keep(piece if key is None else masked(piece, key, offset))
+                offset += step - start
+            if self._looked or len(self._kept) < GLANCE:
+                self._truncated = self._truncated or step < end
+                return
+            self._look()
+            start = step
 
     def _keep(self, piece: bytes) -> None:
         if not self._kept:
@@ -210,18 +177,30 @@ class MessageReader:
             self._kept = bytearray(self._kept)
         self._kept += piece
 
+    def _look(self) -> None:
+        """Enough of the message is here to say how much of it is wanted."""
+        self._looked = True
+        self._max = wanted = self._wanted(bytes(self._kept[:GLANCE]))
+        if len(self._kept) > wanted:
+            self._kept = self._kept[:wanted]
+            self._truncated = True
+
     def _inflated(self, piece: bytes | None) -> None:
         """Inflate a piece of a message, or with ``None`` what its end still brings."""
         inflate = self._inflate
         assert inflate is not None
         if self._truncated and inflate.no_context_takeover:
             return
-        room = self._max - len(self._kept)
+        # Before the look, all that a sip brings is kept, lest what turns out to be wanted be gone.
+        room = self._max - len(self._kept) if self._looked else _SIPPED
         try:
             self._keep(inflate.finish(room) if piece is None else inflate.feed(piece, room))
         except InflateError as error:
             self._lose(str(error))
-        else:
+            return
+        if not self._looked and len(self._kept) >= GLANCE:
+            self._look()
+        if self._looked:
             self._truncated = inflate.inflated > self._max
 
     def _lose(self, reason: str) -> None:

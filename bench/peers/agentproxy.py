@@ -9,7 +9,7 @@ from bench import machine
 from bench.peers.peer import KEY, Route, Running, started
 from bench.peers.process import Process
 
-# Only what must differ from the default installation: log, metrics and limits stay on.
+# Only what must differ from the default installation: log, metrics, limits and records stay on.
 _CONFIGURATION = """\
 [egress]
 proxy = "{proxy}"
@@ -17,6 +17,9 @@ proxy = "{proxy}"
 
 [admin]
 port = 0
+
+[record]
+directory = "records"
 
 [providers.openai]
 kind = "openai"

@@ -1,25 +1,21 @@
 """The admin port, spoken to in bytes."""
 
-import io
 import json
-from http.client import HTTPResponse
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 from twisted.python import log
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
-from agentproxy.admin.health import ProviderStatus, Status
-from agentproxy.admin.site import HEAD_BYTES, IDLE_SECONDS, LONGEST_SECONDS, admin_site
+from agentproxy.admin.routes import ROUTES
+from agentproxy.admin.site import HEAD_BYTES, IDLE_SECONDS, LONGEST_SECONDS
 from agentproxy.call import Secret
 from agentproxy.observe.metrics import Metrics
+from tests.admin.asking import AdminCase
 
 TOKEN = "s3cret-token"
 PAGES = ["/", "/health", "/metrics", "/ready", "/reflect"]
+SHOWN = sorted(PAGES + [route.path for route in ROUTES])
 
 
 class BrokenMetrics(Metrics):
@@ -27,49 +23,7 @@ class BrokenMetrics(Metrics):
         raise RuntimeError("no metrics, and the reason is private")
 
 
-class Bytes:
-    """What `HTTPResponse` wants of a socket."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def makefile(self, mode):
-        return io.BytesIO(self._data)
-
-
-class AdminSiteTests(SynchronousTestCase):
-    def setUp(self):
-        self.clock = Clock()
-        provider = ProviderStatus(
-            "openai", "openai", 10000, "http://127.0.0.1:10000", "https://u:pa55@api.openai.com/v1", lambda: True, True
-        )
-        self.status = Status("1.2.3", [provider], {"body_bytes": 1}, clock=self.clock, active={})
-        self.status.state = "ready"
-        self.make()
-
-    def make(self, metrics=None, token=None, hosts=()):
-        self.site = admin_site(self.clock, self.status, metrics or Metrics("1.2.3"), token=token, hosts=hosts)
-        self.site.startFactory()
-        self.addCleanup(self.site.stopFactory)
-
-    def connect(self):
-        channel = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 5000))
-        transport = StringTransport()
-        channel.makeConnection(transport)
-        self.addCleanup(channel.connectionLost, Failure(ConnectionDone()))
-        return channel, transport
-
-    def ask(self, path, method="GET", *fields, host="localhost", body=b""):
-        """The response, its body in `text`, the bytes behind it in `rest`."""
-        channel, transport = self.connect()
-        head = [f"{method} {path} HTTP/1.1", f"Host: {host}", *fields, "", ""]
-        channel.dataReceived("\r\n".join(head).encode("latin-1") + body)
-        response = HTTPResponse(Bytes(transport.value()), method=method)
-        response.begin()
-        response.text = response.read()
-        self.assertTrue(transport.disconnecting)
-        return response
-
+class AdminSiteTests(AdminCase):
     def test_site(self):
         """It is a Site, and sets no timer of its own."""
         self.assertIsInstance(self.site, Site)
@@ -95,7 +49,7 @@ class AdminSiteTests(SynchronousTestCase):
         self.assertIn(b'agentproxy_build_info{version="1.2.3"} 1.0', self.ask("/metrics").text)
         self.assertEqual(
             json.loads(self.ask("/").text),
-            {"service": "agentproxy", "version": "1.2.3", "endpoints": ["/health", "/metrics", "/ready", "/reflect"]},
+            {"service": "agentproxy", "version": "1.2.3", "endpoints": SHOWN[1:]},
         )
 
     def test_ready(self):
@@ -140,7 +94,7 @@ class AdminSiteTests(SynchronousTestCase):
             response = self.ask(path)
             self.assertEqual(response.status, 404, path)
             error = json.loads(response.text)["error"]
-            self.assertEqual((error["code"], error["paths"]), ("not_found", PAGES))
+            self.assertEqual((error["code"], error["paths"]), ("not_found", SHOWN))
             self.assertNotIn(b"nothing-here", response.text)
 
     def test_guarded(self):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.engine.transport import MOST_READ_BYTES, READ_BYTES, TURN_BYTES
+from agentproxy.engine.transport import MOST_READ_BYTES, READ_BYTES, TURN_BYTES, Turn
 from tests.engine.wires import OpenTurn, Producer, Wire
 
 BIG = bytes(range(256)) * 4096  # 1 MiB
@@ -284,3 +284,49 @@ class ReadTests(TransportCase):
             if sent != READ_BYTES + 100000:
                 wire.transport.doRead()
         self.assertGreater(MOST_READ_BYTES, 200000)
+
+
+class LaterTests(SynchronousTestCase):
+    """What is put off until the bytes are on their way."""
+
+    def test_order(self) -> None:
+        """It is done behind the turn, in order, what it puts off itself too; without a turn at once."""
+        turn = Turn()
+        done: list[Any] = []
+        turn.later(done.append, 1)
+        self.assertEqual(done, [1])
+        turn.open = True
+        turn.later(done.append, 2)
+        turn.later(lambda: turn.later(done.append, 4))
+        turn.later(done.append, 3)
+        self.assertEqual(done, [1])
+        turn.end()
+        self.assertEqual(done, [1, 2, 3, 4])
+        turn.later(done.append, 5)
+        self.assertEqual(done, [1, 2, 3, 4, 5])
+
+    def test_behind_the_bytes(self) -> None:
+        """What was written is sent first."""
+        turn = Turn()
+        done: list[Any] = []
+
+        class Written:
+            def flush(self) -> None:
+                done.append("sent")
+
+        turn.open = True
+        turn.later(done.append, "told")
+        turn.written.append(cast(Any, Written()))
+        turn.end()
+        self.assertEqual(done, ["sent", "told"])
+
+    def test_fault(self) -> None:
+        """What raises is told, and keeps nothing else from being done."""
+        turn = Turn()
+        done: list[Any] = []
+        turn.open = True
+        turn.later(lambda: 1 / 0)
+        turn.later(done.append, 1)
+        turn.end()
+        self.assertEqual(done, [1])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -20,6 +20,7 @@ PROMISED = {
     "agentproxy_upstream_errors_total": ("counter", {"provider", "phase"}),
     "agentproxy_tokens_total": ("counter", {"provider", "model", "type"}),
     "agentproxy_cost_usd_total": ("counter", {"provider", "model"}),
+    "agentproxy_records_lost_total": ("counter", set()),
 }
 
 

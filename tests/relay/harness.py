@@ -8,10 +8,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from agentproxy.agents.identifier import Identifier
 from agentproxy.config import CredentialSource, Limits, Provider, Timeouts, Upstream
+from agentproxy.observe.ledger import Ledger
 from agentproxy.observe.log import EventLog
 from agentproxy.observe.metrics import Metrics
 from agentproxy.observe.observer import Observer
+from agentproxy.observe.pricing import Prices
 from agentproxy.policy.credentials import Credentials
 from agentproxy.policy.gate import Gate
 from agentproxy.providers import KINDS
@@ -105,6 +108,18 @@ class Watcher(Observer):
         super().call_ended(call)
 
 
+class Sink:
+    """Keeps the records that it is given, in lists."""
+
+    def __init__(self):
+        self.calls = []
+        self.turns = []
+        self.contents = []
+        self.call = self.calls.append
+        self.turn = self.turns.append
+        self.content = self.contents.append
+
+
 class Harness:
     """
     One provider port.
@@ -124,6 +139,8 @@ class Harness:
         headers=(),
         limits=None,
         timeouts=None,
+        include_usage=False,
+        prices=None,
     ):
         self.clock = clock = Clock()
         clock.advance(1000)
@@ -135,10 +152,15 @@ class Harness:
         sources = {slot: CredentialSource(env=slot.upper()) for slot in secrets}
         environ = {slot.upper(): text for slot, text in secrets.items()}
         upstream = Upstream("https", host, 443, path)
-        provider = Provider("one", KINDS[kind], 0, upstream, sources, websocket, cookies, headers)
+        provider = Provider("one", KINDS[kind], 0, upstream, sources, websocket, cookies, headers, include_usage)
         self.credentials = Credentials(
             sources, provider.kind.needs, environ, clock=clock, found=lambda _: None, complain=lambda *_: None
         )
+        self.sink = Sink()
+        self.ledger = Ledger(
+            self.observer, prices or Prices(), Identifier(), seconds=clock.seconds, wall=lambda: 1000 + clock.seconds(),
+            publish=lambda record: None, sink=self.sink,
+        )  # fmt: skip
         self.limits = Limits(**{**LIMITS, **(limits or {})})
         self.timeouts = Timeouts(**{**TIMEOUTS, **(timeouts or {})})
         self.connector = FakeConnector(clock)
@@ -162,6 +184,7 @@ class Harness:
                 phases=lambda phase, seconds: None,
             ),
             observer=self.observer,
+            ledger=self.ledger,
             clock=clock,
             local={b"/health": lambda: b'{"status":"ok"}'},
         )

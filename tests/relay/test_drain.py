@@ -10,7 +10,7 @@ from tests.relay.wires import close, closes, frame
 
 CREATE = b'{"type":"response.create","model":"m"}'
 PREWARM = b'{"type":"response.create","generate":false}'
-CREATED = b'{"type":"response.created"}'
+CREATED = b'{"type":"response.created","response":{"id":"resp_1"}}'
 DELTA = b'{"type":"response.output_text.delta","delta":"x"}'
 COMPLETED = b'{"type":"response.completed","response":{}}'
 
@@ -214,6 +214,18 @@ class WebSocketDrainTests(CloseCase):
             self.assertEqual([each[1] for each in closes(upstream.taken())], [1001])
             harness.settle(1.5)
             self.ends(harness, "proxy", 1001, "going away", clean=True)
+
+    def test_finish(self):
+        """When there is no time left, what still runs is booked as it stands, and once."""
+        harness, client, upstream = self.drained((True, CREATE), (False, CREATED))
+        harness.factory.finish()
+        [turn], [call] = harness.sink.turns, harness.sink.calls
+        self.assertEqual((turn.status, turn.source, call.frames_in), ("unsettled", "estimated", 1))
+        self.assertEqual(len(harness.events("call.end")), 1)
+        client.lost()
+        upstream.lost()
+        harness.settle(20)
+        self.assertEqual((len(harness.sink.turns), len(harness.sink.calls)), (1, 1))
 
     def test_ends_by_itself(self):
         """A socket that closes while it is drained ends as ever."""

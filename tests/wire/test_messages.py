@@ -64,7 +64,7 @@ class Watched:
     ) -> None:
         self.heard: list[tuple[bool, bytes, bool]] = []
         inflate = Inflater(window_bits=15, no_context_takeover=anew) if deflate else None
-        self.reader = MessageReader(self.hear, inflate=inflate, max_bytes=max_bytes)
+        self.reader = MessageReader(lambda _: max_bytes, self.hear, inflate=inflate)
         self.follower = FrameFollower(masked=key is not None, rsv1=True, max_message_bytes=1 << 28, tap=self.reader)
 
     def hear(self, is_text: bool, payload: bytes, truncated: bool) -> None:
@@ -105,7 +105,7 @@ class ReaderTests(SynchronousTestCase):
             for opcode, payload, compress, fragment in messages
         )
         watched.feed(stream, piece)
-        want = [(opcode == TEXT, payload[:room], len(payload) > room) for opcode, payload, _, _ in messages]
+        want = [(opcode == TEXT, payload[:room], len(payload) > room) for opcode, payload, _, _ in messages if room]
         self.assertEqual(watched.heard, want)
         self.assertEqual((watched.reader.degraded, watched.follower.degraded), (None, None))
 
@@ -257,7 +257,7 @@ class GuardTests(SynchronousTestCase):
         def fail(is_text: bool, payload: bytes, truncated: bool) -> None:
             raise KeyError("secret payload")
 
-        reader = MessageReader(fail, inflate=None, max_bytes=10)
+        reader = MessageReader(lambda _: 10, fail, inflate=None)
         follower = FrameFollower(masked=False, rsv1=False, max_message_bytes=1000, tap=reader)
         data = Sender().message(TEXT, b"hello") * 3
         self.assertIs(follower.feed(data), data)

@@ -1,0 +1,298 @@
+"""
+The books: each call has a page, on which its turns are read from copies of what passes, priced, counted and recorded.
+
+Nothing in here raises, and nothing is in a call's way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
+from typing import Protocol
+
+from agentproxy.agents.identifier import Identifier
+from agentproxy.agents.who import Who
+from agentproxy.call import Call
+from agentproxy.config import Provider
+from agentproxy.observe.capture import Capture, Clean
+from agentproxy.observe.observer import Observer
+from agentproxy.observe.pricing import Prices
+from agentproxy.records.values import CallRecord, ContentRecord, TurnRecord
+from agentproxy.usage import Turn, Usage
+from agentproxy.wire.head import RequestHead, ResponseHead
+
+_MOST_NAME = 100
+"""Characters of a model's name that a log line shows."""
+_MOST_TEXT = 256
+_MOST_PATH = 1024
+_MOST_METHOD = 32
+"""Characters of texts from outside that are recorded."""
+_MOST_SECRET = 2048
+"""Characters behind these that are looked at for the rest of a secret that begins in them."""
+_MICRO = 1_000_000
+_NOTHING = Usage()
+
+
+class Sink(Protocol):
+    """Takes records, at once and without fail."""
+
+    def call(self, record: CallRecord) -> None: ...
+    def turn(self, record: TurnRecord) -> None: ...
+    def content(self, record: ContentRecord) -> None: ...
+
+
+class Ledger:
+    """
+    Opens pages and books what they find.
+
+    :param seconds: the clock that calls are timed by; ``wall``: seconds since 1970.
+    :param publish: is told each turn's record, whether or not any is kept.
+    :param sink: where records are kept; ``None``: nowhere.
+    :param clean: what recorded heads are cleaned by where content is kept; ``None``: it is not.
+    :param content_bytes: of one call's content, what is kept.
+    """
+
+    def __init__(
+        self,
+        observer: Observer,
+        prices: Prices,
+        identifier: Identifier,
+        *,
+        seconds: Callable[[], float],
+        wall: Callable[[], float],
+        publish: Callable[[TurnRecord], object],
+        sink: Sink | None = None,
+        clean: Clean | None = None,
+        content_bytes: int = 0,
+    ) -> None:
+        self.observer = observer
+        self.identifier = identifier
+        self.seconds = seconds
+        self.sink = sink
+        self._prices = prices
+        self._wall = wall
+        self._publish = publish
+        self._clean = clean
+        self._content_bytes = content_bytes
+        # Ids grow with time, and no two processes begin theirs in the same millisecond of the same store but by
+        # chance, against which there are some random bits.
+        self._ids = count((int(wall() * 1000) << 20) + int.from_bytes(os.urandom(2), "big"))
+
+    def key(self) -> str:
+        """A new id: 16 hex digits that grow."""
+        return f"{next(self._ids):016x}"
+
+    def wall_us(self, at: float) -> int:
+        """Microseconds since 1970 at this reading of the clock."""
+        return int((self._wall() - self.seconds() + at) * _MICRO)
+
+    def capture(self, key: str) -> Capture | None:
+        """What keeps a call's content, if any is kept."""
+        if self._clean is None or self.sink is None:
+            return None
+        return Capture(key, self._clean, self.sink.content, self._content_bytes, lambda: int(self._wall() * _MICRO))
+
+    def settle(self, page: Page, turn: Turn, degraded: str | None, who: Who | None = None) -> None:
+        """Book a turn that has ended; ``who``: whose it is, where that is not the page's."""
+        try:
+            self._settle(page, turn, degraded, who or page.who)
+        except Exception as error:
+            self.observer.failed(error)
+
+    def end(self, page: Page, at: float) -> None:
+        """Record a call that has ended."""
+        if self.sink is not None:
+            try:
+                self.sink.call(self._call_record(page, at))
+            except Exception as error:
+                self.observer.failed(error)
+
+    def _settle(self, page: Page, turn: Turn, degraded: str | None, who: Who) -> None:
+        provider, usage = page.provider, turn.usage
+        model = turn.model_answered or turn.model_asked
+        cost = None
+        if usage is not None and model is not None:
+            at = datetime.fromtimestamp(self.wall_us(turn.started) / _MICRO, UTC)
+            cost = self._prices.cost(provider.kind.name, provider.upstream.host, model, usage, at)
+        self.identifier.settle(who, turn.response_id)
+        record = self._turn_record(page, who, turn, usage, cost, degraded)
+        named = record.response_model or record.request_model
+        if usage is not None:
+            # A name that only a client has said makes no label: it might say as many as it likes.
+            known = record.response_model is not None or self.observer.is_label(named)
+            self._count(record.provider, (named if known else None) or "unknown", usage, cost)
+        if self.sink is not None:
+            self.sink.turn(record)
+        self._publish(record)
+        self.observer.usage(record, None if named is None else named[:_MOST_NAME])
+
+    def _text(self, value: str | None, most: int = _MOST_TEXT) -> str | None:
+        """A text from outside as it is recorded: cleaned of secrets, and cut."""
+        return None if value is None else self.observer.clean(value[: most + _MOST_SECRET])[:most]
+
+    def _count(self, provider: str, model: str, usage: Usage, cost: int | None) -> None:
+        for kind, tokens in (
+            ("input", usage.input_tokens),
+            ("output", usage.output_tokens),
+            ("cache_read", usage.cache_read_tokens),
+            ("cache_write", usage.cache_write_tokens),
+            ("reasoning", usage.reasoning_tokens),
+        ):
+            if tokens:
+                self.observer.tokens(provider, model, kind, tokens)
+        if cost is not None:
+            self.observer.cost(provider, model, cost)
+
+    def _turn_record(
+        self, page: Page, who: Who, turn: Turn, usage: Usage | None, cost: int | None, degraded: str | None
+    ) -> TurnRecord:
+        call, some, text = page.call, usage or _NOTHING, self._text
+        known = usage is not None
+        return TurnRecord(
+            key=self.key(),
+            call_key=page.key,
+            request_id=call.id,
+            provider=call.provider,
+            protocol=call.protocol,
+            operation=turn.operation,
+            lane=text(turn.lane),
+            started_us=self.wall_us(turn.started),
+            first_token_us=_since(turn.started, turn.first_token),
+            duration_us=_since(turn.started, turn.ended),
+            request_model=text(turn.model_asked),
+            response_model=text(turn.model_answered),
+            response_id=text(turn.response_id),
+            upstream_request_id=text(call.upstream_request_id),
+            input_tokens=some.input_tokens if known else None,
+            output_tokens=some.output_tokens if known else None,
+            cache_read_tokens=some.cache_read_tokens if known else None,
+            cache_write_tokens=some.cache_write_tokens if known else None,
+            cache_write_1h_tokens=some.cache_write_1h_tokens if known else None,
+            reasoning_tokens=some.reasoning_tokens if known else None,
+            input_audio_tokens=some.input_audio_tokens if known else None,
+            output_audio_tokens=some.output_audio_tokens if known else None,
+            web_searches=some.web_searches if known else None,
+            cost_micro_usd=cost,
+            price_version=None if cost is None else self._prices.version,
+            source=turn.source,
+            status=turn.status,
+            stop_reason=text(turn.stop_reason),
+            note=turn.note,
+            degraded=degraded,
+            session=text(who.session),
+            session_source=who.session_source,
+            agent=text(who.agent),
+            agent_version=text(who.agent_version),
+            sub_agent=text(who.sub_agent),
+            working_directory=text(who.working_directory, _MOST_PATH),
+            tools=[text(tool) or "" for tool in turn.tools],
+        )
+
+    def _call_record(self, page: Page, at: float) -> CallRecord:
+        call, who, close, text = page.call, page.who, page.call.close, self._text
+        socket = call.protocol == "websocket"
+        return CallRecord(
+            key=page.key,
+            request_id=call.id,
+            provider=call.provider,
+            protocol=call.protocol,
+            method=call.method[:_MOST_METHOD],
+            path=text(call.path, _MOST_PATH) or "",
+            started_us=self.wall_us(call.started),
+            duration_us=int((at - call.started) * _MICRO),
+            status=call.status,
+            bytes_in=call.bytes_in,
+            bytes_out=call.bytes_out,
+            frames_in=call.frames_in if socket else None,
+            frames_out=call.frames_out if socket else None,
+            first_byte_us=_since(call.started, call.first_byte),
+            error=call.error,
+            phase=call.phase,
+            close_side=None if close is None else close.side,
+            close_code=None if close is None else close.code,
+            close_reason=None if close is None else text(close.reason),
+            close_clean=None if close is None else close.clean,
+            upstream_request_id=text(call.upstream_request_id),
+            session=text(who.session),
+            session_source=who.session_source,
+            agent=text(who.agent),
+            agent_version=text(who.agent_version),
+            sub_agent=text(who.sub_agent),
+            working_directory=text(who.working_directory, _MOST_PATH),
+            degraded=page.degraded,
+        )
+
+
+class Page:
+    """
+    One call's page.
+
+    :ivar key: the store's id of the call.
+    :ivar who: who calls, as far as is known.
+    """
+
+    __slots__ = ("_who", "call", "capture", "head", "key", "ledger", "provider")
+
+    def __init__(self, ledger: Ledger, call: Call, provider: Provider, head: RequestHead) -> None:
+        self.ledger = ledger
+        self.call = call
+        self.provider = provider
+        self.head = head
+        self.key = ledger.key()
+        self.capture = ledger.capture(self.key)
+        if self.capture is not None:
+            self.capture.request(head)
+        self._who: Who | None = None
+
+    @property
+    def who(self) -> Who:
+        who = self._who
+        if who is None:
+            who = self._who = self.ledger.identifier.begin(self.provider.name, self.head)
+        return who
+
+    @property
+    def degraded(self) -> str | None:
+        """Why some of the call could not be read, or ``None``."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> bool:
+        """Whether it wants to be fed."""
+        return False
+
+    def begin(self, head: ResponseHead) -> None:
+        """The response's head."""
+        if self.capture is not None:
+            self.capture.response(head)
+
+    def feed(self, data: bytes) -> None:
+        """A piece of the response's body."""
+
+    def end(self, complete: bool) -> None:
+        """The response has ended; ``complete``: truly, and not by breaking off. May be told more than once."""
+
+    def whole(self, head: ResponseHead, body: bytes) -> None:
+        """A response that is all here."""
+        self.begin(head)
+        self.feed(body)
+        self.end(True)
+
+    def unasked(self) -> None:
+        """Upstream was never asked: there is no turn."""
+
+    def ended(self, at: float | None = None) -> None:
+        """The call is over; told once. ``at``: when, by the clock, if not now."""
+        if self.capture is not None:
+            self.capture.end()
+        self.ledger.end(self, self.ledger.seconds() if at is None else at)
+
+    def look(self, body: bytes) -> None:
+        """The client's body, or a message that asks for a turn, may say more of who it is."""
+        self.ledger.identifier.asked(self.who, body)
+
+
+def _since(start: float, at: float | None) -> int | None:
+    return None if at is None else max(0, int((at - start) * _MICRO))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -60,7 +62,12 @@ class Demo:
         for provider in self.settings.providers:
             lines += _lines(provider.kind.name, provider.name, f"http://{authority(host, ports[provider.name])}")
         admin = authority(self.settings.admin.interface, ports["admin"])
-        lines += [f"  # what happened\n  curl -s http://{admin}/metrics | grep agentproxy_requests_total", "", ""]
+        lines += [f"  # what happened\n  curl -s http://{admin}/metrics | grep agentproxy_requests_total"]
+        if self.settings.record.content != "off":
+            # Where the virtual environment is not active, its programs are not found by their names.
+            program = os.path.join(os.path.dirname(sys.executable), "agentproxy")
+            lines += [f"  {program} sessions --records {shlex.quote(self.settings.record.directory)}"]
+        lines += ["", ""]
         self._say("\n".join(lines))
 
     def forget(self) -> None:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 
 from agentproxy import config
 from agentproxy.cli.command import FINDING, OK, Command, Console
+from agentproxy.observe.own_prices import load_own
 
 
 def _arguments(parser: ArgumentParser) -> None:
@@ -17,6 +18,8 @@ def _arguments(parser: ArgumentParser) -> None:
 def _run(arguments: Namespace, console: Console) -> int:
     try:
         settings = config.load(arguments.config, console.environ)
+        if settings.record.prices is not None:
+            load_own(settings.record.prices)
     except config.ConfigError as error:
         print(error, file=console.err)
         return FINDING

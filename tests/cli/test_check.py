@@ -48,6 +48,20 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(printed["providers"]["gemini"]["credential"], "missing")
         self.assertEqual(len(printed["providers"]), 6)
 
+    def test_prices(self) -> None:
+        """A mistake in the file of one's own prices is one in the configuration."""
+        for text, want in (
+            ('[models."gpt-5"]\ninput = -1\noutput = 1', "models.gpt-5.input: want"),
+            ("no toml", "want TOML"),
+            (None, "want a readable TOML file"),
+        ):
+            prices = Path(self.mktemp()).absolute()
+            if text is not None:
+                prices.write_text(text)
+            code, out, err = self.check(f'{PROVIDER}[record]\nprices = "{prices}"\n')
+            self.assertEqual((code, out, err.count("\n")), (1, "", 1))
+            self.assertIn(want, err.replace('"', ""))
+
     def test_sources(self) -> None:
         """A file is looked into, a command is not run; headers show their names only."""
         (Path(self.mktemp())).touch()

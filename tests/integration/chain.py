@@ -168,8 +168,7 @@ class ChainCase(TestCase):
             if not await self.gauge() and self.service.descriptors() <= descriptors:
                 return
             await deferLater(reactor, 0.05)
-        folder = f"/proc/{self.service.pid}/fd"
-        links = [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+        links = self.service.links()
         self.fail(f"left: {await self.gauge()} calls, {len(links)} descriptors of {descriptors}: {links}")
 
     async def _finish(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -68,10 +69,12 @@ class Service:
     A running agentproxy.
 
     :ivar ports: by provider name, and ``admin``.
+    :ivar folder: its home.
     """
 
-    def __init__(self, watched: Watched) -> None:
+    def __init__(self, watched: Watched, folder: str = "") -> None:
         self.watched = watched
+        self.folder = folder
         self.ports: dict[str, int] = self.events("service.ready")[0]["ports"] if watched.code is None else {}
 
     @property
@@ -91,8 +94,16 @@ class Service:
         return self.events("call.end")
 
     def descriptors(self) -> int:
-        """File descriptors it has open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """File descriptors it has open, but for those of its records, which come and go as they are written."""
+        return sum("/records.sqlite" not in link for link in self.links())
+
+    def links(self) -> list[str]:
+        """What its descriptors are of."""
+        found = []
+        for name in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{self.pid}/fd/{name}"))
+        return found
 
     def resident(self) -> int:
         """Bytes of memory it holds."""
@@ -118,6 +129,12 @@ def twistd(*arguments: str, reactor: str | None = None) -> list[str]:
     return [sys.executable, "-c", start, *chosen, "-n", "--pidfile=", "agentproxy", *arguments]
 
 
+def agentproxy(arguments: list[str], folder: str) -> Watched:
+    """Run the console script in this folder, which is its home too."""
+    start = "import sys; from agentproxy.cli.main import main; sys.exit(main())"
+    return spawn([sys.executable, "-c", start, *arguments], {}, folder)
+
+
 async def start(
     configuration: str, environ: dict[str, str], folder: str, limit: int | None = None, reactor: str | None = None
 ) -> Service:
@@ -130,7 +147,7 @@ async def start(
     watched = spawn(command, environ, folder)
     await watched.until(lambda: "service.ready" in watched.out or watched.code is not None)
     assert watched.code is None, watched.err
-    service = Service(watched)
+    service = Service(watched, folder)
     # The reactor opens pipes of its own as it begins to run; an answer shows that it does.
     admin = await connect(service.ports["admin"])
     admin.send(request("/health"))

@@ -59,8 +59,8 @@ class SquidTests(SquidCase):
         self.assertIn(f"CONNECT to 127.0.0.1:{through.port} was refused: 403", body.decode())
 
 
-class AgentTests(SquidCase):
-    """Conversations."""
+class AgentCase(SquidCase):
+    """Has homes for clients."""
 
     timeout = 200
 
@@ -71,6 +71,10 @@ class AgentTests(SquidCase):
         home = agents.Home()
         self.addCleanup(home.remove)
         return home
+
+
+class AgentTests(AgentCase):
+    """Conversations."""
 
     async def test_codex_over_websocket(self) -> None:
         """``codex exec`` streams over a WebSocket and has its answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -15,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from agentproxy.wire.masking import whole_frame
 from agentproxy.wire.messages import TEXT
 from tests.integration.chain import ChainCase, reactor
-from tests.integration.process import ROOT, Service, Watched, spawn, twistd
+from tests.integration.process import ROOT, Service, Watched, agentproxy, spawn, twistd
 from tests.integration.raw import connect, request, upgrade
 
 MASK = b"\x01\x02\x03\x04"
@@ -139,6 +140,16 @@ class StartTests(TestCase):
         self.assertTrue(line.startswith(f"{path}: timeouts.connect: want "), line)
         self.assertIn('got "soon"', line)
 
+    async def test_wrong_prices(self) -> None:
+        """So is one in the file of one's own prices."""
+        prices = self.file('[models."gpt-5"]\ninput = -1\noutput = 1\n')
+        path = self.file(f'[record]\nprices = "{prices}"\n')
+        for more in ([], ["--demo"]):
+            watched = await self.run_to_end("--config", path, *more)
+            self.assertEqual((watched.code, watched.out), (1, ""))
+            (line,) = watched.err.splitlines()
+            self.assertIn("input: want an integer", line)
+
     async def test_no_such_file(self) -> None:
         """A configuration that isn't there: one line too."""
         watched = await self.run_to_end("--config", "missing.toml")
@@ -214,6 +225,14 @@ class StartTests(TestCase):
             self.assertIn(b"Hello from the simulator", body)
         self.assertEqual(len(await service.ends(6)), 6)
         await service.stop()
+        # And what it cost, by the line that is printed for it.
+        (line,) = [line for line in watched.err.splitlines() if " sessions --records " in line]
+        ran = agentproxy([*shlex.split(line)[1:], "--json"], self.folder())
+        await ran.ended()
+        self.assertEqual((ran.code, ran.err), (0, ""))
+        sessions = json.loads(ran.out)["sessions"]
+        self.assertEqual(sum(session["turns"] for session in sessions), 6)
+        self.assertEqual(sum(session["unsettled"] for session in sessions), 0)
 
     async def test_help_lists_it(self) -> None:
         """``twistd --help`` lists agentproxy, and ``twistd agentproxy --help`` its options."""

@@ -105,7 +105,8 @@ class TurnReader(Protocol):
     :ivar degraded: the first reason why something could not be read, or ``None``.
     """
 
-    degraded: str | None
+    @property
+    def degraded(self) -> str | None: ...
 
     def asked(self, data: bytes, at: float) -> None:
         """

@@ -9,7 +9,7 @@ from agentproxy.providers.json_fields import table, text
 from agentproxy.providers.openai_json import NO_JSON, may_be_object, read, type_of
 from agentproxy.providers.realtime_turns import RealtimeReader
 from agentproxy.providers.responses_turns import ResponsesReader
-from agentproxy.usage import MOST_ASKED, MOST_TOLD, Ended, Status, Turn, TurnReader
+from agentproxy.usage import MOST_ASKED, MOST_TOLD, Ended, Status, TurnReader
 
 _REALTIME = (
     b"session.",
@@ -61,24 +61,31 @@ class SocketReader:
     """
 
     def __init__(self, ended: Ended, *, realtime: bool, model: str | None) -> None:
-        self.degraded: str | None = None
+        self._why: str | None = None
         self._ended = ended
         self._realtime = realtime
         self._model = model
         self._reader: RealtimeReader | ResponsesReader | None = None
         self._seen = False
 
+    @property
+    def degraded(self) -> str | None:
+        """See `TurnReader`."""
+        return self._why or (None if self._reader is None else self._reader.degraded)
+
     def asked(self, data: bytes, at: float) -> None:
         """See `TurnReader`."""
         reader = self._reader or self._chosen(data)
         reader.asked(data, at)
-        self.degraded = self.degraded or reader.degraded
+        if reader is not self._reader:
+            self._why = self._why or reader.degraded
 
     def told(self, data: bytes, at: float) -> None:
         """See `TurnReader`."""
         reader = self._reader or self._chosen(data)
         reader.told(data, at)
-        self.degraded = self.degraded or reader.degraded
+        if reader is not self._reader:
+            self._why = self._why or reader.degraded
 
     def skimmed(self, events: int, size: int) -> None:
         """Messages come one by one."""
@@ -88,11 +95,9 @@ class SocketReader:
         self._seen = True
         reader = self._reader
         if reader is not None:
-            wanted = reader.wanted(from_client, beginning)
-            self.degraded = self.degraded or reader.degraded
-            return wanted
+            return reader.wanted(from_client, beginning)
         if not may_be_object(beginning):
-            self.degraded = self.degraded or NO_JSON
+            self._why = self._why or NO_JSON
             return 0
         return MOST_ASKED if from_client else MOST_TOLD
 
@@ -126,16 +131,10 @@ class SocketReader:
         elif kind.startswith(b"response."):
             realtime = self._realtime
         chosen = (
-            RealtimeReader(self._settled, self._model)
+            RealtimeReader(self._ended, self._model)
             if (self._realtime if realtime is None else realtime)
-            else ResponsesReader(self._settled, socket=True)
+            else ResponsesReader(self._ended, socket=True)
         )
         if realtime is not None:
             self._reader = chosen
         return chosen
-
-    def _settled(self, turn: Turn) -> None:
-        """A turn has ended: what of it could not be read is known before it is told."""
-        if self._reader is not None:
-            self.degraded = self.degraded or self._reader.degraded
-        self._ended(turn)

@@ -109,6 +109,13 @@ class MessageReader:
                     return
                 at = step
 
+    def _peeked(self, data: bytes, start: int, end: int, key: bytes | None) -> int | None:
+        """How much is wanted of a small message that is compressed by itself; ``None``: it can't be said so."""
+        assert self._inflate is not None
+        piece = data[start:end]
+        beginning = self._inflate.peek(piece if key is None else masked(piece, key), GLANCE)
+        return self._wanted(beginning) if beginning else None
+
     def _unwanted(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> bool:
         """Look at the beginning of a message that is compressed by itself; whether it is passed over."""
         assert self._inflate is not None
@@ -135,7 +142,15 @@ class MessageReader:
 
     def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
         if first & 0x40:
+            inflate = self._inflate
+            alone = inflate is not None and inflate.no_context_takeover and end - start <= _PEEK
+            wanted = self._peeked(data, start, end, key) if alone else None
+            if wanted == 0:
+                self._state = _SKIPPED
+                return
             self.begin(first & 0x0F, True)
+            if wanted is not None:
+                self._looked, self._max = True, wanted
             if start < end:
                 self.payload(data, start, end, key, 0)
             self.end()

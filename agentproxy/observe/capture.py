@@ -27,7 +27,7 @@ class Clean(Protocol):
 
 
 Wanted = Callable[[bytes], int]
-OnMessage = Callable[[bool, bytes, bool], object]
+OnMessage = Callable[[bool, bytes, bool], bytes | None]
 
 
 _LEAST = 64

@@ -122,7 +122,8 @@ class SocketPage(Page):
         wanted, message = self._plain(turns, from_client) if turns is not None else (_nothing, _ignore)
         if capture is not None:
             wanted, message = capture.around(wanted, message, from_client)
-        reader = MessageReader(wanted, message, inflate=_inflater(deflate, from_client))
+        skimmed = turns.skimmed if turns is not None else None
+        reader = MessageReader(wanted, message, inflate=_inflater(deflate, from_client), on_skimmed=skimmed)
         self._readers.append(reader)
         return reader
 
@@ -132,6 +133,8 @@ class SocketPage(Page):
             self._why = self._why or "a message that breaks off"
         if reader is not None:
             try:
+                for each in self._readers:
+                    each.flush()
                 reader.closed(self.ledger.seconds() if at is None else at)
             except Exception as error:
                 self._drop(error)
@@ -157,17 +160,21 @@ class SocketPage(Page):
             # First, since what is asked may end at once.
             self._see(data, at)
             try:
+                for reader in self._readers:
+                    reader.forget()
                 turns.asked(data, at)
             except Exception as error:
                 self._drop(error)
 
-        def told(is_text: bool, data: bytes, truncated: bool) -> None:
+        def told(is_text: bool, data: bytes, truncated: bool) -> bytes | None:
             if self._reader is None:
-                return
+                return None
             try:
-                turns.told(data, seconds())
+                like = turns.told(data, seconds())
             except Exception as error:
                 self._drop(error)
+                return None
+            return None if like is None or like.each or like.never else like.prefix
 
         return wanted, asked if from_client else told
 
@@ -200,7 +207,7 @@ class SocketPage(Page):
 
 
 Wanted = Callable[[bytes], int]
-OnMessage = Callable[[bool, bytes, bool], object]
+OnMessage = Callable[[bool, bytes, bool], bytes | None]
 
 
 def _nothing(beginning: bytes) -> int:

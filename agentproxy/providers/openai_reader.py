@@ -9,7 +9,7 @@ from agentproxy.providers.json_fields import table, text
 from agentproxy.providers.openai_json import NO_JSON, may_be_object, read, type_of
 from agentproxy.providers.realtime_turns import RealtimeReader
 from agentproxy.providers.responses_turns import ResponsesReader
-from agentproxy.usage import MOST_ASKED, MOST_TOLD, Ended, Status, TurnReader
+from agentproxy.usage import MOST_ASKED, MOST_TOLD, Alike, Ended, Status, TurnReader
 
 _REALTIME = (
     b"session.",
@@ -80,15 +80,19 @@ class SocketReader:
         if reader is not self._reader:
             self._why = self._why or reader.degraded
 
-    def told(self, data: bytes, at: float) -> None:
+    def told(self, data: bytes, at: float) -> Alike | None:
         """See `TurnReader`."""
         reader = self._reader or self._chosen(data)
-        reader.told(data, at)
+        like = reader.told(data, at)
         if reader is not self._reader:
             self._why = self._why or reader.degraded
+            return None
+        return like
 
     def skimmed(self, events: int, size: int) -> None:
-        """Messages come one by one."""
+        """See `TurnReader`."""
+        if self._reader is not None:
+            self._reader.skimmed(events, size)
 
     def wanted(self, from_client: bool, beginning: bytes) -> int:
         """See `SocketTurns`."""

@@ -30,12 +30,7 @@ from agentproxy.usage import MOST_ASKED, MOST_TOLD, Alike, Ended, Status, Turn
 
 
 class ResponseEvents:
-    """
-    A `TurnReader` of such a stream.
-
-    :param operation: the turns' operation.
-    :ivar degraded: the first reason why something could not be read, or ``None``.
-    """
+    """A `TurnReader` of such a stream, and `SocketTurns`; its turns are of this operation."""
 
     _place = re.compile(rb'"stream_id"\s*:\s*"([^"\\]{1,256})"')
     """Where a delta says which turn it is of, if it does."""
@@ -87,7 +82,7 @@ class ResponseEvents:
         if from_client:
             return MOST_ASKED if self._asks is None or kind in self._asks else 0
         if kind.endswith(b".delta"):
-            return MOST_DELTA if len(self._flights) else 0
+            return MOST_DELTA
         return MOST_TOLD if kind == ITEM or self._matters(kind, beginning) else 0
 
     @property
@@ -169,8 +164,10 @@ class ResponseEvents:
 
     def _delta(self, kind: bytes, data: bytes, at: float) -> Alike | None:
         # What a shell that the provider runs prints is input.
-        if not len(self._flights) or not kind.startswith(b"response.") or kind == SHELL_OUTPUT:
+        if not kind.startswith(b"response.") or kind == SHELL_OUTPUT:
             return None
+        if not len(self._flights):
+            return self._likeness(kind, data)
         only = self._flights.only()
         flight = only or self._flight_of(data)
         if flight is None:
@@ -188,9 +185,12 @@ class ResponseEvents:
         turn.output_characters += said
         if only is None:
             return None
+        self._around = len(data) - said
+        return self._likeness(kind, data)
+
+    def _likeness(self, kind: bytes, data: bytes) -> Alike | None:
         if kind != self._like_of:
             self._like_of, self._like = kind, Alike(data[: data.index(kind) + len(kind) + 1])
-        self._around = len(data) - said
         return self._like
 
     def _flight_of(self, data: bytes) -> Flight | None:

@@ -36,25 +36,32 @@ class MessageReader:
 
     :param wanted: given a message's first bytes, `GLANCE` or all of them: how many bytes of it to report; 0: it is not
         reported.
-    :param on_message: (is it text, its first bytes as wanted, whether there were more).
+    :param on_message: (is it text, its first bytes as wanted, whether there were more); returns what messages like it
+        begin with if they need not be reported one by one: those that come whole, in one frame and uncompressed, are
+        only counted from then on, until another is reported.
+    :param on_skimmed: told how many were counted, and their bytes, before the next report and at `flush`.
     :param inflate: this direction's inflater, if permessage-deflate was negotiated.
     :ivar degraded: why a message could not be read: the first reason, which stays even where reading went on.
     """
 
     __slots__ = (
-        "_inflate", "_is_text", "_kept", "_looked", "_max", "_on_message", "_state", "_truncated", "_wanted",
-        "degraded",
+        "_inflate", "_is_text", "_kept", "_like", "_looked", "_max", "_on_message", "_on_skimmed", "_skimmed", "_skims",
+        "_state", "_truncated", "_wanted", "degraded",
     )  # fmt: skip
 
     def __init__(
         self,
         wanted: Callable[[bytes], int],
-        on_message: Callable[[bool, bytes, bool], object],
+        on_message: Callable[[bool, bytes, bool], bytes | None],
         *,
         inflate: Inflater | None,
+        on_skimmed: Callable[[int, int], object] | None = None,
     ) -> None:
         self._wanted = wanted
         self._on_message = on_message
+        self._on_skimmed = on_skimmed
+        self._like: bytes | None = None
+        self._skims = self._skimmed = 0
         self._inflate = inflate
         self._max = GLANCE
         self._looked = False
@@ -138,7 +145,7 @@ class MessageReader:
             kept, self._kept = bytes(self._kept), b""
             self._state = _SKIPPED
             if self._max:
-                self._on_message(self._is_text, kept, self._truncated)
+                self._report(self._is_text, kept, self._truncated)
 
     def whole(self, first: int, data: bytes, start: int, end: int, key: bytes | None) -> None:
         if first & 0x40:
@@ -160,6 +167,10 @@ class MessageReader:
             piece = data[start : end if end <= seen else seen]
             if key is not None:
                 piece = masked(piece, key)
+            if self._like is not None and piece.startswith(self._like):
+                self._skims += 1
+                self._skimmed += end - start
+                return
             wanted = self._wanted(piece)
             if not wanted:
                 return
@@ -168,7 +179,25 @@ class MessageReader:
                 piece = data[start : end if end <= kept else kept]
                 if key is not None:
                     piece = masked(piece, key)
-            self._on_message(first & 0x0F == TEXT, piece if wanted >= GLANCE else piece[:wanted], end > kept)
+            self._report(first & 0x0F == TEXT, piece if wanted >= GLANCE else piece[:wanted], end > kept)
+
+    def flush(self) -> None:
+        """Tell what was counted so far."""
+        skims, size = self._skims, self._skimmed
+        if skims and self._on_skimmed is not None:
+            self._skims = self._skimmed = 0
+            self._on_skimmed(skims, size)
+
+    def forget(self) -> None:
+        """What was said of messages like the last one holds no longer."""
+        if self._like is not None:
+            self.flush()
+            self._like = None
+
+    def _report(self, is_text: bool, message: bytes, truncated: bool) -> None:
+        if self._skims:
+            self.flush()
+        self._like = self._on_message(is_text, message, truncated)
 
     def _plain(self, data: bytes, start: int, end: int, key: bytes | None, offset: int) -> None:
         while start < end:

@@ -99,6 +99,50 @@ class RunningTests(SocketCase):
         self.assertEqual((len(self.sink.turns), len(self.sink.calls)), (0, 1))
 
 
+class RunTests(SocketCase):
+    """Deltas that are only counted."""
+
+    def test_counted(self) -> None:
+        """What many deltas have said is known to the character, whatever comes between them."""
+        for end in (DONE, None):
+            wired = self.wired()
+            wired.say(True, CREATE)
+            wired.say(False, shapes.created("resp_1"))
+            for number in range(100):
+                wired.say(False, shapes.delta("x" * (number % 7)))
+                if number == 50:
+                    wired.say(False, shapes.delta("long" * 100))
+            wired.say(False, {"type": "response.output_text.done", "text": "x"})
+            wired.say(False, shapes.delta("tail"))
+            if end is not None:
+                wired.say(False, shapes.over("resp_1", None))
+            wired.page.ended()
+            said = sum(number % 7 for number in range(100)) + 400 + 4
+            self.assertEqual(self.sink.turns[-1].output_tokens, said // 4)
+
+    def test_two_at_once(self) -> None:
+        """Once a second turn is asked for, deltas are told apart again."""
+        wired = self.wired()
+        for lane in "ab":
+            wired.say(True, shapes.create(stream_id=lane))
+            wired.say(False, shapes.created(f"resp_{lane}", stream_id=lane))
+            for _ in range(10):
+                wired.say(False, shapes.delta("x" * 40, stream_id=lane))
+        wired.page.ended()
+        self.assertEqual([turn.output_tokens for turn in self.sink.turns], [100, 100])
+
+    def test_nobody_asked(self) -> None:
+        """Deltas of no response that is known are nobody's, and the turn behind them is counted by itself."""
+        wired = self.wired()
+        for _ in range(10):
+            wired.say(False, shapes.delta("x" * 40))
+        wired.say(True, CREATE)
+        for _ in range(5):
+            wired.say(False, shapes.delta("y" * 40))
+        wired.page.ended()
+        self.assertEqual([turn.output_tokens for turn in self.sink.turns], [50])
+
+
 class TurnTests(SocketCase):
     def test_turns(self) -> None:
         """Each response on a socket is a turn, on record as it ends; the call when the socket is gone."""

@@ -16,6 +16,7 @@ from agentproxy.agents.identifier import Identifier
 from agentproxy.agents.who import Who
 from agentproxy.call import Call
 from agentproxy.config import Provider
+from agentproxy.observe.booking import Booking
 from agentproxy.observe.capture import Capture, Clean
 from agentproxy.observe.observer import Observer
 from agentproxy.observe.pricing import Prices
@@ -25,14 +26,7 @@ from agentproxy.wire.head import RequestHead, ResponseHead
 
 _MOST_NAME = 100
 """Characters of a model's name that a log line shows."""
-_MOST_TEXT = 256
-_MOST_PATH = 1024
-_MOST_METHOD = 32
-"""Characters of texts from outside that are recorded."""
-_MOST_SECRET = 2048
-"""Characters behind these that are looked at for the rest of a secret that begins in them."""
 _MICRO = 1_000_000
-_NOTHING = Usage()
 
 
 class Sink(Protocol):
@@ -76,6 +70,7 @@ class Ledger:
         self._publish = publish
         self._clean = clean
         self._content_bytes = content_bytes
+        self._booking = Booking(observer.clean, self.wall_us)
         # Ids grow with time, and no two processes begin theirs in the same millisecond of the same store but by
         # chance, against which there are some random bits.
         self._ids = count((int(wall() * 1000) << 20) + int.from_bytes(os.urandom(2), "big"))
@@ -105,19 +100,20 @@ class Ledger:
         """Record a call that has ended."""
         if self.sink is not None:
             try:
-                self.sink.call(self._call_record(page, at))
+                self.sink.call(self._booking.call(page, at))
             except Exception as error:
                 self.observer.failed(error)
 
     def _settle(self, page: Page, turn: Turn, degraded: str | None, who: Who) -> None:
-        provider, usage = page.provider, turn.usage
-        model = turn.model_answered or turn.model_asked
-        cost = None
-        if usage is not None and model is not None:
-            at = datetime.fromtimestamp(self.wall_us(turn.started) / _MICRO, UTC)
-            cost = self._prices.cost(provider.kind.name, provider.upstream.host, model, usage, at)
-        self.identifier.settle(who, turn.response_id)
-        record = self._turn_record(page, who, turn, usage, cost, degraded)
+        usage = turn.usage
+        cost = self._price(page.provider, turn)
+        try:
+            self.identifier.settle(who, turn.response_id)
+        except Exception as error:
+            # A turn is not lost because it is not known whose it is.
+            self.observer.failed(error)
+        price = None if cost is None else (cost, self._prices.version)
+        record = self._booking.turn(self.key(), page, who, turn, degraded, price)
         named = record.response_model or record.request_model
         if usage is not None:
             # A name that only a client has said makes no label: it might say as many as it likes.
@@ -128,9 +124,17 @@ class Ledger:
         self._publish(record)
         self.observer.usage(record, None if named is None else named[:_MOST_NAME])
 
-    def _text(self, value: str | None, most: int = _MOST_TEXT) -> str | None:
-        """A text from outside as it is recorded: cleaned of secrets, and cut."""
-        return None if value is None else self.observer.clean(value[: most + _MOST_SECRET])[:most]
+    def _price(self, provider: Provider, turn: Turn) -> int | None:
+        model = turn.model_answered or turn.model_asked
+        if turn.usage is None or model is None:
+            return None
+        try:
+            at = datetime.fromtimestamp(self.wall_us(turn.started) / _MICRO, UTC)
+            return self._prices.cost(provider.kind.name, provider.upstream.host, model, turn.usage, at)
+        except Exception as error:
+            # Nor because its price is not.
+            self.observer.failed(error)
+            return None
 
     def _count(self, provider: str, model: str, usage: Usage, cost: int | None) -> None:
         for kind, tokens in (
@@ -144,85 +148,6 @@ class Ledger:
                 self.observer.tokens(provider, model, kind, tokens)
         if cost is not None:
             self.observer.cost(provider, model, cost)
-
-    def _turn_record(
-        self, page: Page, who: Who, turn: Turn, usage: Usage | None, cost: int | None, degraded: str | None
-    ) -> TurnRecord:
-        call, some, text = page.call, usage or _NOTHING, self._text
-        known = usage is not None
-        return TurnRecord(
-            key=self.key(),
-            call_key=page.key,
-            request_id=call.id,
-            provider=call.provider,
-            protocol=call.protocol,
-            operation=turn.operation,
-            lane=text(turn.lane),
-            started_us=self.wall_us(turn.started),
-            first_token_us=_since(turn.started, turn.first_token),
-            duration_us=_since(turn.started, turn.ended),
-            request_model=text(turn.model_asked),
-            response_model=text(turn.model_answered),
-            response_id=text(turn.response_id),
-            upstream_request_id=text(call.upstream_request_id),
-            input_tokens=some.input_tokens if known else None,
-            output_tokens=some.output_tokens if known else None,
-            cache_read_tokens=some.cache_read_tokens if known else None,
-            cache_write_tokens=some.cache_write_tokens if known else None,
-            cache_write_1h_tokens=some.cache_write_1h_tokens if known else None,
-            reasoning_tokens=some.reasoning_tokens if known else None,
-            input_audio_tokens=some.input_audio_tokens if known else None,
-            output_audio_tokens=some.output_audio_tokens if known else None,
-            web_searches=some.web_searches if known else None,
-            cost_micro_usd=cost,
-            price_version=None if cost is None else self._prices.version,
-            source=turn.source,
-            status=turn.status,
-            stop_reason=text(turn.stop_reason),
-            note=turn.note,
-            degraded=degraded,
-            session=text(who.session),
-            session_source=who.session_source,
-            agent=text(who.agent),
-            agent_version=text(who.agent_version),
-            sub_agent=text(who.sub_agent),
-            working_directory=text(who.working_directory, _MOST_PATH),
-            tools=[text(tool) or "" for tool in turn.tools],
-        )
-
-    def _call_record(self, page: Page, at: float) -> CallRecord:
-        call, who, close, text = page.call, page.who, page.call.close, self._text
-        socket = call.protocol == "websocket"
-        return CallRecord(
-            key=page.key,
-            request_id=call.id,
-            provider=call.provider,
-            protocol=call.protocol,
-            method=call.method[:_MOST_METHOD],
-            path=text(call.path, _MOST_PATH) or "",
-            started_us=self.wall_us(call.started),
-            duration_us=int((at - call.started) * _MICRO),
-            status=call.status,
-            bytes_in=call.bytes_in,
-            bytes_out=call.bytes_out,
-            frames_in=call.frames_in if socket else None,
-            frames_out=call.frames_out if socket else None,
-            first_byte_us=_since(call.started, call.first_byte),
-            error=call.error,
-            phase=call.phase,
-            close_side=None if close is None else close.side,
-            close_code=None if close is None else close.code,
-            close_reason=None if close is None else text(close.reason),
-            close_clean=None if close is None else close.clean,
-            upstream_request_id=text(call.upstream_request_id),
-            session=text(who.session),
-            session_source=who.session_source,
-            agent=text(who.agent),
-            agent_version=text(who.agent_version),
-            sub_agent=text(who.sub_agent),
-            working_directory=text(who.working_directory, _MOST_PATH),
-            degraded=page.degraded,
-        )
 
 
 class Page:
@@ -250,18 +175,23 @@ class Page:
     def who(self) -> Who:
         who = self._who
         if who is None:
-            who = self._who = self.ledger.identifier.begin(self.provider.name, self.head)
+            try:
+                who = self.ledger.identifier.begin(self.provider.name, self.head)
+            except Exception as error:
+                self.ledger.observer.failed(error)
+                who = Who()
+            self._who = who
         return who
 
     @property
     def degraded(self) -> str | None:
-        """Why some of the call could not be read, or ``None``."""
-        raise NotImplementedError
+        """Why some of the call could not be read or kept, or ``None``."""
+        return None if self.capture is None else self.capture.degraded
 
     @property
     def reads(self) -> bool:
         """Whether it wants to be fed."""
-        return False
+        return self.capture is not None
 
     def begin(self, head: ResponseHead) -> None:
         """The response's head."""
@@ -270,6 +200,8 @@ class Page:
 
     def feed(self, data: bytes) -> None:
         """A piece of the response's body."""
+        if self.capture is not None:
+            self.capture.told(data)
 
     def end(self, complete: bool) -> None:
         """The response has ended; ``complete``: truly, and not by breaking off. May be told more than once."""
@@ -288,11 +220,3 @@ class Page:
         if self.capture is not None:
             self.capture.end()
         self.ledger.end(self, self.ledger.seconds() if at is None else at)
-
-    def look(self, body: bytes) -> None:
-        """The client's body, or a message that asks for a turn, may say more of who it is."""
-        self.ledger.identifier.asked(self.who, body)
-
-
-def _since(start: float, at: float | None) -> int | None:
-    return None if at is None else max(0, int((at - start) * _MICRO))

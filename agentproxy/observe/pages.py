@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from agentproxy.agents.who import Who
 from agentproxy.call import Call
@@ -28,12 +29,11 @@ class HttpPage(Page):
     def __init__(self, ledger: Ledger, call: Call, provider: Provider, head: RequestHead) -> None:
         super().__init__(ledger, call, provider, head)
         reader = turn_reader(provider.kind, head.method, head.path, self._settle)
-        self._tap = None if reader is None else HttpTap(reader, head, call.started, ledger.seconds, self.look)
+        self._tap = None if reader is None else HttpTap(reader, head, call.started, ledger.seconds, self._look)
 
     @property
     def degraded(self) -> str | None:
-        why = None if self._tap is None else self._tap.degraded
-        return why or (None if self.capture is None else self.capture.degraded)
+        return (None if self._tap is None else self._tap.degraded) or super().degraded
 
     def asked(self, data: bytes) -> None:
         """A piece of the request's body."""
@@ -49,7 +49,7 @@ class HttpPage(Page):
 
     @property
     def reads(self) -> bool:
-        return self._tap is not None or self.capture is not None
+        return self._tap is not None or super().reads
 
     def begin(self, head: ResponseHead) -> None:
         if self._tap is not None:
@@ -59,8 +59,7 @@ class HttpPage(Page):
     def feed(self, data: bytes) -> None:
         if self._tap is not None:
             self._tap.feed(data)
-        if self.capture is not None:
-            self.capture.told(data)
+        super().feed(data)
 
     def end(self, complete: bool) -> None:
         if self._tap is not None:
@@ -75,6 +74,10 @@ class HttpPage(Page):
             self._tap.end(False)
         super().ended(at)
         self._tap = None
+
+    def _look(self, body: bytes) -> None:
+        """The client's body may say more of who it is."""
+        self.ledger.identifier.asked(self.who, body)
 
     def _settle(self, turn: Turn) -> None:
         refused = None if self._tap is None else self._tap.refused
@@ -111,8 +114,7 @@ class SocketPage(Page):
         for reader in self._readers:
             if reader.degraded is not None:
                 return reader.degraded
-        why = None if self._reader is None else self._reader.degraded
-        return why or (None if self.capture is None else self.capture.degraded)
+        return (None if self._reader is None else self._reader.degraded) or super().degraded
 
     def tap(self, deflate: DeflateParams | None, *, from_client: bool) -> MessageReader | None:
         """What follows one direction's messages; ``None``: nobody wants to know."""
@@ -200,7 +202,11 @@ class SocketPage(Page):
     def _drop(self, error: Exception) -> None:
         # Its text may quote the payload.
         self._why = f"the reader raised {type(error).__name__}"
-        self._reader = None
+        reader, self._reader = self._reader, None
+        # What it knows of turns is booked.
+        if reader is not None:
+            with suppress(Exception):
+                reader.closed(self.ledger.seconds())
 
     def _settle(self, turn: Turn) -> None:
         self.ledger.settle(self, turn, self.degraded, self._askers.pop(turn.started, None))

@@ -6,6 +6,7 @@ can't be read the reading ends, with a reason, and the call goes on.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from agentproxy.usage import MOST_ASKED, MOST_TOLD, Alike, Status, TurnReader
@@ -232,4 +233,7 @@ class HttpTap:
         except Exception as error:
             # Its text may quote the payload.
             self._degrade(f"the reader raised {type(error).__name__}")
-            self._reader = self._decoder = None
+            reader, self._reader, self._decoder = self._reader, None, None
+            # What it knows of turns is booked.
+            with suppress(Exception):
+                reader.closed(self._seconds())

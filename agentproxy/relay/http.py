@@ -186,6 +186,8 @@ class HttpExchange(Exchange):
         if self.wants_bytes and (self._body is None or not self._body.held):
             self._break(RequestTimeout(f"The request's body stopped for {seconds:g} s. Send it again."))
             return
+        # Upstream has not taken all of the request.
+        self.tell(self.page.unasked)
         error = timed_out("send", self.port.opener.hop, seconds)
         self._give_up()
         self.call.phase = error.phase

@@ -193,6 +193,15 @@ class MessageTests(CaptureCase):
                 (self.sink.turns[0].input_tokens, self.sink.calls[0].degraded), (USED["input_tokens"], None)
             )
 
+    def test_refused_upgrade(self) -> None:
+        """Of an upgrade that upstream refuses, what it says instead is kept."""
+        head = asks(b"/v1/responses", (b"Connection", b"Upgrade"), method=b"GET")
+        page = self.socket(self.keeping(), head)
+        self.assertTrue(page.reads)
+        page.whole(answers(403), b"no sockets")
+        page.ended()
+        self.assertEqual(self.kept(), [("response_body", b"no sockets", 10)])
+
     def test_binary(self) -> None:
         """A binary message says that it is one; an empty one is kept too."""
         wired = self.wired()

@@ -174,15 +174,18 @@ class FaultTests(LedgerCase):
         self.assert_told_once(2, "OSError")
 
     def test_prices(self) -> None:
-        """Prices that are broken cost the turn's; the call has its own."""
+        """Prices that are broken cost the turn's price, and not its record."""
         self.run_call(prices=BrokenPrices())
         self.assert_told_once(1, "KeyError")
-        self.assertEqual(len(self.sink.calls), 1)
+        [turn], [_] = self.sink.turns, self.sink.calls
+        self.assertEqual((turn.input_tokens, turn.cost_micro_usd, turn.price_version), (5, None, None))
 
     def test_identifier(self) -> None:
-        """So does whoever can't say who calls."""
+        """Nor does it cost a record that nobody can say who calls."""
         self.run_call(identifier=BrokenIdentifier())
         self.assert_told_once(2, "LookupError")
+        [turn], [call] = self.sink.turns, self.sink.calls
+        self.assertEqual((turn.session, call.session, turn.input_tokens), (None, None, 5))
 
     def test_publish(self) -> None:
         """A listener that raises loses nothing of the records."""

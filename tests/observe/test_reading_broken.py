@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.usage import MOST_TOLD, Alike, Status
+from agentproxy.providers.openai_reader import reader
+from agentproxy.usage import MOST_TOLD, Alike, Status, Turn
 from agentproxy.wire.decoding import MAX_DECODED
 from tests.observe.page_case import CODINGS, SSE, answers, events
 from tests.observe.reading_case import ASKED, REPORTED, STREAM, USED, WHOLE, Tapped, unread
@@ -150,17 +151,18 @@ class BrokenCodingTests(SynchronousTestCase):
 
 
 class Broken:
-    """A reader that raises in one of its methods, and counts what it is told then."""
+    """A reader that raises in one of its methods, and keeps what it is told then."""
 
     degraded: str | None = None
 
     def __init__(self, fault: str) -> None:
         self._fault = fault
         self._raised = False
-        self.after = 0
+        self.after: list[str] = []
 
     def _called(self, name: str) -> None:
-        self.after += self._raised
+        if self._raised:
+            self.after.append(name)
         if name == self._fault:
             self._raised = True
             raise ValueError("secret payload")
@@ -181,7 +183,7 @@ class Broken:
 
 class FaultTests(SynchronousTestCase):
     def test_broken_reader(self) -> None:
-        """A reader that raises is not asked again; of its error the type is told alone."""
+        """A reader that raises is told only that it is over, for what it knows; of its error the type is told alone."""
         for fault in ("asked", "told", "skimmed", "closed"):
             for kind, body in ((SSE, STREAM), (b"application/json", WHOLE)):
                 made = Broken(fault)
@@ -191,8 +193,9 @@ class FaultTests(SynchronousTestCase):
                 tapped.tap.feed(body)
                 tapped.tap.end(True)
                 tapped.tap.end(True)
-                self.assertEqual(made.after, 0, fault)
-                if fault != "skimmed" or kind == SSE:
+                raised = fault != "skimmed" or kind == SSE
+                self.assertEqual(made.after, ["closed"] if raised else [], fault)
+                if raised:
                     self.assertEqual(tapped.tap.degraded, "the reader raised ValueError", fault)
 
     def test_broken_refusal(self) -> None:
@@ -201,7 +204,20 @@ class FaultTests(SynchronousTestCase):
         tapped = Tapped(turn_reader=made).asked(ASKED)
         tapped.tap.begin(answers(400))
         tapped.tap.end(True)
-        self.assertEqual((made.after, tapped.tap.degraded), (0, "the reader raised ValueError"))
+        self.assertEqual((made.after, tapped.tap.degraded), (["closed"], "the reader raised ValueError"))
+
+    def test_its_turn(self) -> None:
+        """The turn that a reader knew of when it raised is booked, as one that is not settled."""
+        made: list[Turn] = []
+        broken = reader(b"POST", b"/v1/responses", False, made.append)
+        assert broken is not None
+        tapped = Tapped(turn_reader=broken).asked(ASKED)
+        broken.told = Broken("told").told  # type: ignore[method-assign]
+        tapped.tap.begin(answers(200, SSE))
+        tapped.tap.feed(STREAM)
+        tapped.tap.end(True)
+        [turn] = made
+        self.assertEqual((turn.status, turn.source, turn.model_asked), ("unsettled", "estimated", shapes.MODEL))
 
     def test_broken_look(self) -> None:
         """Whoever raises at the sight of the body is no reason not to read the turn."""

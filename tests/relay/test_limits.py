@@ -174,7 +174,7 @@ class TimeLimitTests(LimitCase):
         for whole in (False, True):
             harness = self.start()
             client = harness.client()
-            client.say(request(b"POST /", b"Content-Length: 10", body=b"a"))
+            client.say(request(b"POST /v1/responses", b"Content-Length: 10", body=b"a"))
             harness.upstream.fill()
             if whole:
                 client.paused = False  # What had been read before the pause still comes.
@@ -184,6 +184,8 @@ class TimeLimitTests(LimitCase):
             self.assertEqual((answer.status, answer.one(b"x-agentproxy-error")), (504, b"upstream_timeout"))
             self.assertTrue(harness.upstream.aborted)
             self.assertEqual(harness.ended()["phase"], "send")
+            # Upstream never had all of the request: there is no turn.
+            self.assertEqual((len(harness.sink.calls), harness.sink.turns), (1, []))
 
     def test_slow_upstream(self):
         """An upstream that takes some of an upload, however slowly, is waited for."""

@@ -66,7 +66,7 @@ class ProxyTests(ConfigCase):
         environ = {"HTTPS_PROXY": "socks5://a:1", "NO_PROXY": "x"}
         self.assertEqual(self.egress(environ, '[egress]\nproxy = "direct"\n'), config.Egress(None, None, (), None))
 
-    @settings(derandomize=True, deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(st.text(min_size=1, max_size=20).filter(lambda name: ":" not in name), st.text(max_size=20))
     def test_authorization(self, user: str, password: str) -> None:
         """User and password, percent-encoded, become the value of a Basic authorization (RFC 7617)."""
@@ -208,13 +208,11 @@ class NoProxyTests(SynchronousTestCase):
         self.assertTrue(no_proxy_matches("a", 1, ("b", "a")))
         self.assertFalse(no_proxy_matches("a", 1, ()))
 
-    @settings(derandomize=True, deadline=None)
     @given(st.ip_addresses().filter(lambda ip: not getattr(ip, "ipv4_mapped", None)), st.integers(0, 32))
     def test_networks(self, ip: ipaddress.IPv4Address | ipaddress.IPv6Address, bits: int) -> None:
         """Every address is in each network it begins."""
         self.assertTrue(no_proxy_matches(str(ip), 443, (f"{ip}/{bits}",)))
 
-    @settings(derandomize=True, deadline=None)
     @given(
         st.text(max_size=20), st.integers(1, 65535), st.lists(st.text(max_size=20) | st.text(".:*/[]1a", max_size=9))
     )

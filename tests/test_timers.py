@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -94,7 +94,6 @@ class WaitsTests(SynchronousTestCase):
         timers[0].cancel()
         self.assertEqual(self.fired, [1])
 
-    @settings(derandomize=True, deadline=None, database=None)
     @given(st.lists(st.floats(0.01, 9.9), max_size=20), st.floats(10, 20))
     def test_any_touches(self, waits: list[float], seconds: float) -> None:
         """Whenever it is touched in time, it comes a whole time after the last one."""

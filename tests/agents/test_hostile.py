@@ -80,7 +80,7 @@ class HostileTest(SynchronousTestCase):
         self.assertIsNotNone(turn.session)
         return turn
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.sampled_from(AGENTS),
         st.sampled_from(PATHS),
@@ -92,7 +92,7 @@ class HostileTest(SynchronousTestCase):
         """Any head and any body."""
         self.run_through(agent, path, body, socket, fields)
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         st.sampled_from(AGENTS),
         st.sampled_from(PATHS),
@@ -107,7 +107,7 @@ class HostileTest(SynchronousTestCase):
         broken = body[:at] + patch + body[at + dice.randrange(20) :]
         self.run_through(agent, path, broken[: dice.randrange(len(broken) + 1)], socket, {})
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.text(max_size=60), st.sampled_from(JOINTS))
     def test_user_text(self, text: str, joint: str) -> None:
         """Whatever a user writes, the session and the directory are the client's."""

@@ -43,7 +43,7 @@ class TlsCase(SynchronousTestCase):
 
 
 class RecordsTests(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=150, database=None)
+    @settings(max_examples=150)
     @given(st.lists(st.binary(max_size=40) | st.integers(0, 16640).map(bytes), max_size=8), st.data())
     def test_any_cut(self, contents: list[bytes], data: st.DataObject) -> None:
         """However the bytes are cut, after each piece as many records have been counted as have ended by then."""
@@ -133,7 +133,7 @@ class DataTests(TlsCase):
             link.pump()
             self.same(link.remote.data, b"ABC" + b"D" * RECORD_BYTES)
 
-    @settings(derandomize=True, deadline=None, max_examples=40, database=None)
+    @settings(max_examples=40)
     @given(
         st.sampled_from(BOTH),
         st.lists(st.integers(1, 4000) | st.sampled_from([1, 4, 5, 6, 16406, 40000]), min_size=1, max_size=8),

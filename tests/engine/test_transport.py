@@ -160,7 +160,7 @@ class WriteTests(TransportCase):
         self.assertEqual(len(wire.drained()), TURN_BYTES - 1)
         wire.transport.unregisterProducer()
 
-    @settings(derandomize=True, deadline=None, max_examples=60, database=None)
+    @settings(max_examples=60)
     @given(st.lists(st.tuples(st.sampled_from(["write", "turn", "drain", "take"]), st.integers(0, 90000)), max_size=25))
     def test_any_order(self, steps: list[tuple[str, int]]) -> None:
         """Whatever is written when, and whenever the peer reads, it gets all of it, in order."""

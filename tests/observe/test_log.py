@@ -212,7 +212,7 @@ VALUES = st.recursive(
 
 
 class LinePropertyTests(SynchronousTestCase):
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=200)
     @given(st.text(), st.dictionaries(st.text().filter(lambda key: key not in ("time", "level", "event")), VALUES))
     def test_json(self, event, keys):
         """Whatever the values, a line is printable ASCII but for its end, and gives them back."""
@@ -220,7 +220,7 @@ class LinePropertyTests(SynchronousTestCase):
         self.assertTrue(line[:-1].isascii() and line[:-1].isprintable() and line.endswith("\n"))
         self.assertEqual(json.loads(line), {"time": STAMP, "level": "info", "event": event, **keys})
 
-    @settings(max_examples=200, deadline=None, derandomize=True)
+    @settings(max_examples=200)
     @given(st.text(), st.dictionaries(st.text(), VALUES))
     def test_text(self, event, keys):
         """Whatever the values, a line of text is printable ASCII but for its end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -84,13 +84,11 @@ class Pages(QueryCase):
 
 
 class Cursors(SynchronousTestCase):
-    @settings(deadline=None)
     @given(st.integers(-(2**63), 2**63 - 1), st.text(max_size=200))
     def test_round(self, number: int, text: str) -> None:
         """A cursor is read as what it was made of."""
         self.assertEqual(read_cursor(cursor(number, text), int, str), (number, text))
 
-    @settings(deadline=None)
     @given(st.text(max_size=50))
     def test_any(self, given: str) -> None:
         """Whatever is given, it is read, or refused as it should be."""
@@ -99,7 +97,6 @@ class Cursors(SynchronousTestCase):
         except BadCursor as error:
             self.assertNotIn("Error", str(error))
 
-    @settings(deadline=None)
     @given(st.integers())
     def test_moment(self, us: int) -> None:
         """Any time has a text of the same form."""

@@ -134,7 +134,7 @@ class StreamedBodyTests(SynchronousTestCase):
             if done is not None:
                 self.assertNoResult(done)
 
-    @settings(derandomize=True, deadline=None, max_examples=200)
+    @settings(max_examples=200)
     @given(
         st.lists(
             st.one_of(st.binary(min_size=1, max_size=8), st.sampled_from(["start", "pause", "resume"])), max_size=30

@@ -219,7 +219,7 @@ class SplitTests(RelayCase):
         for at in range(1, len(self.STREAM)):
             self.assertEqual(self.run_split([at], [at, at, at]), whole)
 
-    @settings(derandomize=True, deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         st.lists(st.integers(1, len(STREAM) - 1), unique=True, max_size=12).map(sorted),
         st.lists(st.integers(0, 500), min_size=3, max_size=3),

@@ -49,7 +49,7 @@ class PassTests(WebSocketCase):
             {'direction="to_upstream",provider="one"': 12, 'direction="to_client",provider="one"': 12},
         )
 
-    @settings(derandomize=True, deadline=None, max_examples=40)
+    @settings(max_examples=40)
     @given(st.lists(st.integers(1, 500), max_size=8), st.booleans())
     def test_splits(self, sizes, by_client):
         """However the bytes are cut, the same ones come out, the payload at once."""

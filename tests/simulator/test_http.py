@@ -24,7 +24,7 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual([seen.outcome for seen in link.simulator.requests], ["answered", "answered"])
         self.assertEqual(link.simulator.requests[0].connection, 1)
 
-    @settings(derandomize=True, deadline=None, max_examples=50)
+    @settings(max_examples=50)
     @given(cuts=st.lists(st.integers(0, 400), max_size=6))
     def test_any_split(self, cuts: list[int]) -> None:
         """How the bytes are cut makes no difference to the answers, streamed ones and chunked uploads among them."""

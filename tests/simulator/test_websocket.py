@@ -205,7 +205,7 @@ class ScriptedTests(SynchronousTestCase):
 
 
 class FrameReaderTests(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(
         sizes=st.lists(st.sampled_from([0, 1, 125, 126, 65535, 65536, 70000]), max_size=4),
         cuts=st.lists(st.integers(0, 200000), max_size=6),

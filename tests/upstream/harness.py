@@ -30,7 +30,7 @@ from agentproxy.upstream.pool import Pool
 from agentproxy.wire.head import ResponseHead
 from tests.fakes import FakeTransport, connected
 
-properties = settings(derandomize=True, deadline=None, max_examples=150)
+properties = settings(max_examples=150)
 
 
 class UpstreamCase(SynchronousTestCase):

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis import strategies as st
 
-PROPERTY = settings(derandomize=True, deadline=None, max_examples=150, database=None)
+PROPERTY = settings(max_examples=150)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:

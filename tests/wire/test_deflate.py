@@ -81,7 +81,7 @@ class ExtensionTests(SynchronousTestCase):
             with self.assertRaises(ValueError, msg=repr(value)):
                 parse_extensions(value)
 
-    @settings(derandomize=True, deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.text(alphabet='ab=;," \\\t', max_size=20).map(str.encode))
     def test_any_bytes(self, value: bytes) -> None:
         """Whatever the value, it parses or is a ValueError; what parses means the same when written out."""
@@ -283,7 +283,7 @@ class InflaterTests(SynchronousTestCase):
         self.assertEqual(inflater.feed(Deflater().message(bytes(100_000_000)), 1000), bytes(1000))
         self.assertLess(inflater.inflated, 100_000)
 
-    @settings(derandomize=True, deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.binary(max_size=60), st.integers(0, 50))
     def test_any_bytes(self, data: bytes, room: int) -> None:
         """Whatever comes is inflated within its room or is an `InflateError`."""

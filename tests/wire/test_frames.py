@@ -221,7 +221,7 @@ class NullTap:
 
 
 class SplitTests(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=400)
+    @settings(max_examples=400)
     @given(streams())
     def test_every_cut(self, case: tuple[dict[str, Any], bytes]) -> None:
         """Cut at every place, fed byte by byte or whole, a stream comes to what the reference says."""
@@ -231,7 +231,7 @@ class SplitTests(SynchronousTestCase):
         for pieces in ([stream], [bytes([byte]) for byte in stream], *cuts):
             self.assertEqual(observed(made(options), pieces), want)
 
-    @settings(derandomize=True, deadline=None, max_examples=600)
+    @settings(max_examples=600)
     @given(streams(), st.lists(st.integers(0, 800), max_size=8), st.booleans())
     def test_many_cuts(self, case: tuple[dict[str, Any], bytes], cuts: list[int], tapped: bool) -> None:
         """Several cuts, with a tap or without, change nothing either."""
@@ -242,7 +242,7 @@ class SplitTests(SynchronousTestCase):
         self.assertEqual(observed(watch, pieces), Reference(stream, **options).run())
         self.assertIsNone(watch.degraded)
 
-    @settings(derandomize=True, deadline=None, max_examples=300)
+    @settings(max_examples=300)
     @given(st.binary(max_size=40), st.booleans())
     def test_garbage(self, stream: bytes, mask: bool) -> None:
         """Any bytes whatever come to what the reference says."""
@@ -454,7 +454,6 @@ class BuilderTests(SynchronousTestCase):
             with self.assertRaises(ValueError):
                 close_frame(code, mask=None)
 
-    @settings(derandomize=True, deadline=None)
     @given(st.binary(max_size=80), st.binary(min_size=4, max_size=4), st.integers(0, 9), st.integers(0, 3))
     def test_masking(self, payload: bytes, key: bytes, offset: int, times: int) -> None:
         """Masking is XOR with the key from its phase on, whatever the size, and undoes itself."""

@@ -55,7 +55,7 @@ def payload(size: int, number: int = 0) -> bytes:
 
 
 class GlanceTests(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=200, database=None)
+    @settings(max_examples=200)
     @given(MESSAGES, st.booleans(), st.booleans(), st.sampled_from([1, 3, 64, 1000, 1 << 20]))
     @example([(GLANCE, 0, True, 1)], True, False, 1)
     def test_any_message(self, messages: list[tuple[int, int, bool, int]], mask: bool, anew: bool, piece: int) -> None:

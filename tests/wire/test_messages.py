@@ -89,7 +89,7 @@ MESSAGES = st.lists(
 
 
 class ReaderTests(SynchronousTestCase):
-    @settings(derandomize=True, deadline=None, max_examples=250)
+    @settings(max_examples=250)
     @given(MESSAGES, st.booleans(), st.booleans(), st.integers(1, 100), st.sampled_from([0, 7, 200, 1000]))
     def test_conversations(
         self, messages: list[tuple[int, bytes, bool, int]], mask: bool, anew: bool, piece: int, room: int

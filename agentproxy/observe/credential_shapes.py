@@ -2,8 +2,8 @@
 What credentials look like by themselves: vendors' keys, tokens behind a scheme's name, private keys, user information.
 
 Pure: a stretch of bytes in, places out. Every pattern begins with a literal, which the matcher finds at the speed of
-a plain search, and reads a bounded number of bytes for each place at which it could begin. What `redact` knows to look
-like a credential is here too, for long texts.
+a plain search, and reads a bounded number of bytes for each place at which it could begin. For short texts there is
+`ANY`, which knows the same.
 """
 
 from __future__ import annotations
@@ -73,7 +73,20 @@ _SHAPES: tuple[tuple[Pattern, Pattern], ...] = tuple(
 """Each with the rest of it. A group is the credential, where the whole match is not."""
 
 _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_SCHEMES = tuple(re.compile(name + rb"(?:[ \t]{1,4}|%20)") for name in (rb"bearer", rb"basic"))
+_SPACE = rb"(?:[ \t]{1,4}|%20)"
+_SCHEMES = tuple(re.compile(name + _SPACE) for name in (rb"bearer", rb"basic"))
+
+ANY = re.compile(
+    b"|".join(
+        (
+            *(pattern.pattern for pattern, _ in _SHAPES),
+            _PRIVATE_KEY.pattern + b"(" + _ARMOUR.pattern + b")",
+            rb"[Bb](?i:earer|asic)" + _SPACE + b"(" + CREDENTIAL.pattern + b")",
+        )
+    ).decode(),
+    re.ASCII,
+)
+"""All of them in one. The group that took part is the credential, where the whole match is not."""
 
 
 def run(rest: Pattern, raw: bytes, at: int, whole: bool) -> Place:

@@ -12,29 +12,14 @@ import re
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
+from agentproxy.observe.credential_shapes import ANY
+
 MARK = "[redacted]"
 SHORT = 6
 """Secrets of fewer characters are replaced as whole words only."""
 
 _MEMO_TEXTS = 512
 _MEMO_CHARACTERS = 256
-
-# Every alternative begins with a literal and takes the whole run behind it, so that each character is read a bounded
-# number of times. An escape (%3D, \n) ends in a letter or digit, and yet a key may begin right behind it.
-_START = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
-_CREDENTIAL = r"(?=[\w.~+/-][a-z._~+/-]{0,256}[0-9A-Z=])[\w.~+/=-]{8,}"
-_LOOKS = re.compile(
-    r"sk-(?:ant|proj|svcacct|admin|or)-[\w-]{4,}"
-    rf"|{_START}(?:sk-|ek_)[\w-]{{8,}}"
-    rf"|{_START}eyJ[\w-]{{8,}}(?:\.[\w-]+){{0,4}}"
-    r"|AIza[\w-]{16,}"
-    r"|gh[oprsu]_[A-Za-z0-9]{10,}"
-    r"|github_pat_\w{10,}"
-    r"|ya29\.[\w.-]{8,}"
-    # Behind a scheme's name anything but a plain word, as in "Bearer authentication".
-    rf"|(?:(?<=(?i:bearer) )|(?<=(?i:basic) )){_CREDENTIAL}",
-    re.ASCII,
-)
 
 
 class Redactor:
@@ -73,8 +58,8 @@ class Redactor:
             for start, end in _places(text, word):
                 if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
                     yield start, end
-        for match in _LOOKS.finditer(text):
-            yield match.span()
+        for match in ANY.finditer(text):
+            yield match.span(match.lastindex or 0)
 
 
 def _places(text: str, form: str) -> Iterator[tuple[int, int]]:

@@ -75,7 +75,7 @@ class KnownSecretTests(SynchronousTestCase):
         redactor.add("hunter-gatherer")
         self.assertEqual(redactor.clean("the hunter-gatherer"), f"the {MARK}")
 
-    @settings(max_examples=150, deadline=None, derandomize=True)
+    @settings(max_examples=150)
     @given(st.lists(st.text(min_size=6, max_size=12), min_size=1, max_size=3), st.text(), st.text())
     def test_gone(self, secrets, before, after):
         """No known secret is left in any text, but where the mark itself holds it."""
@@ -100,10 +100,34 @@ class LooksTests(SynchronousTestCase):
             "github_pat_11ABCDEFG0_abcdefghijk",
             "ya29.a0AfH6SMBx-abc",
             "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+            "glpat-abcdefghij0123456789",
+            "AKIAABCDEFGHIJKLMNOP",
+            "xoxb-123456789012-abcdef",
+            "xapp-1-A0123-456789",
+            "npm_abcdefghij0123456789",
+            "pypi-AgEIcHlwaS5vcmcCJDU2Y",
+            "hf_abcdefghij0123456789",
+            "gsk_abcdefghij0123456789",
+            "xai-abcdefghij0123456789",
+            "sk_live_abcdefgh",
+            "rk_test_abcdefgh",
+            "whsec_abcdefghij0123456789",
         ):
             for text in ("<{}>", "Bearer {}", "key={}&x=1", "a%3D{}%26", r"line\n{}", '"{}"'):
                 expected = text.format(MARK)
                 self.assertEqual(Redactor().clean(text.format(key)), expected)
+
+    def test_user_information(self):
+        """What a URL has before its host goes."""
+        self.assertEqual(Redactor().clean("GET http://me:pa55@proxy:3128/x@y"), f"GET http://{MARK}@proxy:3128/x@y")
+
+    def test_private_key(self):
+        """A key in armour goes, and what is around it stays."""
+        key = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n+/=\n-----END RSA PRIVATE KEY-----"
+        self.assertEqual(
+            Redactor().clean(f"a {key} b"),
+            f"a -----BEGIN RSA PRIVATE KEY-----{MARK}-----END RSA PRIVATE KEY----- b",
+        )
 
     def test_authorization(self):
         """What follows a scheme's name goes, but not the words of a sentence."""

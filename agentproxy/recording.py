@@ -47,7 +47,7 @@ class Recording:
         feed = Feed()
         self._reading = ReadingThread(reactor)
         self.shown = Records(
-            open=None if record.content == "off" else partial(Store, Path(record.directory) / FILE),
+            open=None if record.content == "off" else partial(Store, Path(record.directory) / FILE, self._stopped),
             run=self._reading,
             feed=feed,
         )
@@ -92,6 +92,9 @@ class Recording:
                 # The thread's own word of it would come when nobody listens any more.
                 why = f"not written within {LAST_WRITE:g} s of the end"
                 self._observer.event("record.lost", "error", why=why, count=writer.lost - before)
+
+    def _stopped(self) -> bool:
+        return self._reading.stopped
 
     def _told(self, event: str, level: str, **keys: object) -> None:
         """From the writer's thread."""

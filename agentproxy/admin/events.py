@@ -250,6 +250,10 @@ class Follower:
         self._asked = None
         self._send(events)
         if len(events) < PAGE and self._forgot_nothing_since(floor):
+            if self._feed.full and floor is not None and self._last < floor:
+                # The turn at the floor itself was forgotten and is not stored: it is not written yet, or lost.
+                self._miss()
+                return
             # All that was written is sent; what is not written yet is in the feed.
             self._send_recent(self._feed.latest(self._last))
         elif self._paused_at is None:

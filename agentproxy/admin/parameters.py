@@ -7,15 +7,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 from urllib.parse import parse_qsl
 
+from agentproxy.records.paging import By
 from agentproxy.records.times import when
 
 MOST_LIMIT = 1000
 MOST_TEXT = 4096
 """Characters of a value; `next` of a page may hold a name that a client chose."""
 
-GROUPS = ("day", "model", "agent", "session", "provider")
+GROUPS = get_args(By)
 TURN_STATUSES = ("completed", "failed", "incomplete", "cancelled", "unsettled")
 
 _CALL_STATUS = re.compile(r"0|[1-9][0-9]{2}|[a-z][a-z_]{0,63}")

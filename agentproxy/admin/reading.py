@@ -86,16 +86,17 @@ class ReadingThread:
     A thread that is there from the first job on.
 
     :param reactor: whose thread gets the results.
+    :ivar stopped: whether nobody waits for a job's result any more.
     """
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._pool = ThreadPool(0, 1, "records-reading")
-        self._stopped = False
+        self.stopped = False
 
     def __call__(self, job: Callable[[], T], /) -> Deferred[T]:
         """What the job returns or raises, later; an `Unavailable` after `stop`."""
-        if self._stopped:
+        if self.stopped:
             return fail(Unavailable("the service is stopping"))
         if not self._pool.started:
             self._pool.start()
@@ -103,7 +104,7 @@ class ReadingThread:
 
     def stop(self) -> None:
         """End the thread; waits for the job that runs, if any."""
-        self._stopped = True
+        self.stopped = True
         if self._pool.started:
             self._pool.stop()
 

@@ -23,7 +23,8 @@ from agentproxy.admin.parameters import (
 )
 
 _PAGED = (LIMIT, AFTER)
-_WHEN = (SINCE, UNTIL)
+_CHOSEN = (SINCE, UNTIL, SESSION, AGENT, PROVIDER, MODEL)
+_TURNS_CHOSEN = (*_CHOSEN, STATUS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +50,7 @@ SESSIONS = Route(
     "/api/sessions",
     "Sessions, the latest seen first.",
     "Sessions",
-    (*_WHEN, SESSION, AGENT, PROVIDER, MODEL, STATUS, *_PAGED),
+    (*_TURNS_CHOSEN, *_PAGED),
 )
 ONE_SESSION = Route(
     "session",
@@ -64,14 +65,14 @@ TURNS = Route(
     "/api/turns",
     "Turns, the latest first.",
     "Turns",
-    (*_WHEN, SESSION, AGENT, PROVIDER, MODEL, STATUS, *_PAGED),
+    (*_TURNS_CHOSEN, *_PAGED),
 )
 CALLS = Route(
     "calls",
     "/api/calls",
     "Calls, the latest first.",
     "Calls",
-    (*_WHEN, SESSION, AGENT, PROVIDER, MODEL, CALL_STATUS, *_PAGED),
+    (*_CHOSEN, CALL_STATUS, *_PAGED),
 )
 ONE_CALL = Route("call", "/api/calls/{call}", "A call.", "Call", (), "The call's id.")
 USAGE = Route(
@@ -79,7 +80,7 @@ USAGE = Route(
     "/api/usage",
     "What was used and what it cost.",
     "Usages",
-    (BY, *_WHEN, SESSION, AGENT, PROVIDER, MODEL, STATUS, *_PAGED),
+    (BY, *_TURNS_CHOSEN, *_PAGED),
 )
 EVENTS = Route("events", "/api/events", "Turns as they end, as server-sent events.", "TurnEvent", (LAST_EVENT_ID,))
 OPENAPI = Route("openapi", "/api/openapi.json", "This description.", "OpenApi")

@@ -104,6 +104,8 @@ TURN = _object(
 )
 
 _SUMS = {
+    "turns": _COUNT,
+    "unsettled": {**_COUNT, "description": "Turns whose counts were not reported."},
     "input_tokens": _COUNT,
     "output_tokens": _COUNT,
     "cache_read_tokens": _COUNT,
@@ -130,8 +132,6 @@ SESSION = _object(
         "models": {**_TEXTS, "description": "The latest used first."},
         "providers": _TEXTS,
         "working_directory": _or_null(_TEXT),
-        "turns": _COUNT,
-        "unsettled": {**_COUNT, "description": "Turns whose counts were not reported."},
         **_SUMS,
         "first_seen": _TIME,
         "last_seen": _TIME,
@@ -141,7 +141,7 @@ SESSION = _object(
 
 _USAGE: Schema = {
     "description": "What the turns of one day, model, agent, session or provider add up to.",
-    "oneOf": [_object({by: _or_null(_TEXT), "turns": _COUNT, **_SUMS}) for by in GROUPS],
+    "oneOf": [_object({by: _or_null(_TEXT), **_SUMS}) for by in GROUPS],
 }
 
 CALL = _object(

@@ -17,12 +17,14 @@ from agentproxy.records.paging import Filter
 
 
 def _arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
         "--format",
         choices=("jsonl", "har", "csv"),
         default="jsonl",
         help="turns as jsonl (default) or csv, or calls as har, with what was said where that is recorded",
     )
+    kind.add_argument("--json", action="store_const", const="jsonl", dest="format", help="as --format jsonl")
     add_filters(parser, "session", "agent", "provider", "model", "status")
     parser.add_argument("-o", "--output", metavar="FILE", help="write there, once it is whole; else to standard output")
     add_place(parser)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from agentproxy.cli.command import Command, Console
 from agentproxy.cli.money import money, places
 from agentproxy.cli.records import Records, Row, add_place, reading, session_of
+from agentproxy.cli.sums import PARTLY, cost, is_part
 from agentproxy.cli.tables import Column, Table, show
 from agentproxy.cli.texts import count, joined, percent, text
 from agentproxy.cli.times import duration, shown
-from agentproxy.cli.words import ESTIMATED, PARTLY, write_json
+from agentproxy.cli.words import ESTIMATED, write_json
 from agentproxy.records.paging import Filter
 
 _COLUMNS = (
@@ -65,7 +66,6 @@ def table(session: Row, turns: Sequence[Row]) -> Table:
 
 def _facts(row: Row) -> Sequence[tuple[str, str]]:
     inferred = " (inferred: the agent did not name one)" if row["session_source"] == "inferred" else ""
-    partly = bool(row["unpriced_turns"]) and row["cost_micro_usd"] is not None
     unsettled = f" ({row['unsettled']:,} estimated or not known)" if row["unsettled"] else ""
     return (
         ("session", text(row["session"]) + inferred),
@@ -77,7 +77,7 @@ def _facts(row: Row) -> Sequence[tuple[str, str]]:
         ("turns", count(row["turns"]) + unsettled),
         ("input", f"{count(row['input_tokens'])} tokens, {_cache(row)}"),
         ("output", f"{count(row['output_tokens'])} tokens, {count(row['reasoning_tokens'])} of them reasoning"),
-        ("cost", money(row["cost_micro_usd"], partly=partly) + (f" ({PARTLY})" if partly else "")),
+        ("cost", cost(row) + (f" ({PARTLY})" if is_part(row) else "")),
         ("cache hit", percent(row["cache_hit"])),
     )
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from agentproxy.cli.command import Command, Console
 from agentproxy.cli.filters import add_filters, chosen, number
-from agentproxy.cli.money import money, places
+from agentproxy.cli.money import places
 from agentproxy.cli.records import Records, Row, add_place, all_rows, reading
+from agentproxy.cli.sums import cost, marks, turns
 from agentproxy.cli.tables import Column, Table, show
 from agentproxy.cli.texts import count, joined, percent, text
 from agentproxy.cli.times import shown
-from agentproxy.cli.words import INFERRED, PARTLY, UNPRICED, UNSETTLED, write_json
+from agentproxy.cli.words import INFERRED, write_json
 
 _COLUMNS = (
     Column("session"),
@@ -53,9 +54,7 @@ def table(rows: Sequence[Row], more: bool = False) -> Table:
     """:param rows: summaries of sessions; ``more``: whether there are more than these."""
     decimals = places(row["cost_micro_usd"] for row in rows)
     notes = [f"~  {INFERRED}"] if any(_inferred(row) for row in rows) else []
-    notes += [f"(n?)  {UNSETTLED}"] if any(row["unsettled"] for row in rows) else []
-    notes += [f"?  {UNPRICED}"] if any(row["cost_micro_usd"] is None for row in rows) else []
-    notes += [f">=  {PARTLY}"] if any(_partly(row) for row in rows) else []
+    notes += marks(rows)
     notes += [f"{len(rows)} shown, there are more: --limit 0 shows all"] if more else []
     return Table(_COLUMNS, [_cells(row, decimals) for row in rows], notes=notes)
 
@@ -64,19 +63,15 @@ def _inferred(row: Row) -> bool:
     return bool(row["session_source"] == "inferred")
 
 
-def _partly(row: Row) -> bool:
-    return bool(row["unpriced_turns"] and row["cost_micro_usd"] is not None)
-
-
 def _cells(row: Row, decimals: int) -> list[str]:
     return [
         ("~" if _inferred(row) else "") + text(row["session"]),
         text(row["agent"]),
         joined(row["models"]),
-        count(row["turns"]) + (f" ({row['unsettled']:,}?)" if row["unsettled"] else ""),
+        turns(row),
         count(row["input_tokens"]),
         count(row["output_tokens"]),
-        money(row["cost_micro_usd"], decimals, partly=_partly(row)),
+        cost(row, decimals),
         percent(row["cache_hit"]),
         shown(row["last_seen"]),
     ]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from typing import get_args
 
 from agentproxy.cli.command import Command, Console
 from agentproxy.cli.filters import add_filters, chosen
-from agentproxy.cli.money import money, places
+from agentproxy.cli.money import places
 from agentproxy.cli.records import Records, Row, add_place, all_rows, reading
+from agentproxy.cli.sums import cost, marks, turns
 from agentproxy.cli.tables import Column, Table, show
 from agentproxy.cli.texts import count, percent, text
-from agentproxy.cli.words import PARTLY, UNPRICED, write_json
+from agentproxy.cli.words import write_json
+from agentproxy.records.paging import By
+from agentproxy.records.shapes import hit
 
-BY = ("day", "model", "agent", "session", "provider")
+BY = get_args(By)
 _SUMS = (
     "turns",
+    "unsettled",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",
@@ -56,37 +61,30 @@ def total(rows: Sequence[Row]) -> Row:
         known = [row[name] for row in rows if row[name] is not None]
         # Of no turns at all the cost is known, too.
         sums[name] = sum(known) if known or not rows else None
-    given = sums["input_tokens"]
-    return {**sums, "cache_hit": (sums["cache_read_tokens"] or 0) / given if given else None}
+    return {**sums, "cache_hit": hit(sums["cache_read_tokens"], sums["input_tokens"])}
 
 
 def table(by: str, rows: Sequence[Row]) -> Table:
     """:param by: the name of the rows' first value."""
     every = total(rows)
     decimals = places(row["cost_micro_usd"] for row in [*rows, every])
-    notes = [f"?  {UNPRICED}"] if any(row["cost_micro_usd"] is None for row in rows) else []
-    notes += [f">=  {PARTLY}"] if any(_partly(row) for row in [*rows, every]) else []
     return Table(
         [Column("day (UTC)" if by == "day" else by), *(Column(name, right=True) for name in _NUMBERS)],
         [[text(row[by]), *_cells(row, decimals)] for row in rows],
         total=["total", *_cells(every, decimals)],
-        notes=notes,
+        notes=marks([*rows, every]),
     )
-
-
-def _partly(row: Row) -> bool:
-    return bool(row["unpriced_turns"] and row["cost_micro_usd"] is not None)
 
 
 def _cells(row: Row, decimals: int) -> list[str]:
     return [
-        count(row["turns"]),
+        turns(row),
         count(row["input_tokens"]),
         count(row["output_tokens"]),
         count(row["cache_read_tokens"]),
         count(row["cache_write_tokens"]),
         count(row["reasoning_tokens"]),
-        money(row["cost_micro_usd"], decimals, partly=_partly(row)),
+        cost(row, decimals),
         percent(row["cache_hit"]),
     ]
 

@@ -7,10 +7,7 @@ import json
 from agentproxy.cli.command import Console
 
 INFERRED = "the session is inferred: the agent did not name one"
-UNSETTLED = "so many of them ended without the provider's word on usage: estimated, or not known"
 ESTIMATED = "not known; after a number: estimated, since the turn ended without the provider's word on usage"
-UNPRICED = "the price is not known"
-PARTLY = "and more: the price of some turns is not known"
 
 
 def write_json(value: object, console: Console) -> None:

@@ -176,7 +176,7 @@ class Provider:
     :ivar websocket: whether upgrades are relayed.
     :ivar cookies: whether Cookie and Set-Cookie pass.
     :ivar headers: extra header fields to send upstream, as name and value.
-    :ivar include_usage: whether streamed chat completions that do not ask for their usage are made to.
+    :ivar include_usage: whether streamed chat completions that do not say if they want their usage get it.
     """
 
     name: str

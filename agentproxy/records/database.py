@@ -34,6 +34,8 @@ PRAGMAS = (
 )
 PRAGMA_OF_NEW = "auto_vacuum = INCREMENTAL"
 """So that the file can give space back (retention.py); it must be said before anything is in it."""
+LOOK_UP = 50_000
+"""Steps of SQLite's machine, about a millisecond's worth, after which a reader looks whether somebody still waits."""
 BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file."""
 
@@ -130,16 +132,18 @@ def _check(connection: Connection) -> None:
         raise Damaged(" ".join(found.split()))
 
 
-def open_to_read(file: Path, busy_s: float) -> Connection:
+def open_to_read(file: Path, busy_s: float, stopped: Callable[[], bool]) -> Connection:
     """
     The file as it is, beside whoever writes it.
 
+    :param stopped: whether what is asked of it is to end, with an error; called while it is looked for.
     :raises DBAPIError: SQLite can't.
     """
 
     def connect(options: str = "") -> sqlite3.Connection:
         uri = f"file:{quote(str(file.absolute()))}?mode=ro{options}"
         link = sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+        link.set_progress_handler(stopped, LOOK_UP)
         try:
             link.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except BaseException:

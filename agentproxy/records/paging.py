@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from agentproxy.records.errors import BadCursor
 
@@ -13,6 +13,8 @@ _MOST_CURSOR = 4096
 """Characters; ours are far shorter, but names in them are the clients' to choose."""
 
 Key = int | str
+By = Literal["day", "model", "agent", "session", "provider"]
+"""What usage is added up by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ from agentproxy.records.content import unpack
 from agentproxy.records.database import is_damage, open_to_read
 from agentproxy.records.errors import AmbiguousSession, BadCursor, NoRecords, NotOurs
 from agentproxy.records.migrations import check_ours, newest
-from agentproxy.records.paging import Filter, Key, Page, cursor, number_of, read_cursor, text_of
+from agentproxy.records.paging import By, Filter, Key, Page, cursor, number_of, read_cursor, text_of
 from agentproxy.records.schema import DIGEST_BYTES, blobs, calls, content, turns
 from agentproxy.records.shapes import Shape, call_row, moment, turn_json, turn_row
 from agentproxy.records.summaries import (
-    By,
     session_keys,
     session_shape,
     sessions_of,
@@ -30,6 +29,7 @@ from agentproxy.records.summaries import (
     usage_of,
     usage_shape,
     usage_types,
+    wanted_rows,
     wanted_turns,
 )
 
@@ -58,16 +58,17 @@ class Store:
     :raises NoRecords: by each method, where the file can't be read; `BadCursor`: where ``after`` is no page's ``next``.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, stopped: Callable[[], bool] = lambda: False) -> None:
         """
         :param file: ``records.sqlite`` of a ``[record] directory``.
+        :param stopped: whether nobody waits for the answer any more: then a query ends with `NoRecords`, soon.
         :raises NoRecords: there is none, or none that can be read.
         """
         self._file = file
         if not file.is_file():
             raise NoRecords(f"There are no records yet: no file {file}.")
         try:
-            self._connection = open_to_read(file, _BUSY_S)
+            self._connection = open_to_read(file, _BUSY_S, stopped)
         except DBAPIError as error:
             raise self._unreadable(error) from error
         try:
@@ -243,15 +244,7 @@ def _time_keys(row: Row[Any]) -> tuple[Key, ...]:
 
 def _wanted_calls(filter: Filter) -> list[ColumnElement[bool]]:
     """What a call must be: what names a turn's own names a call that has such a turn."""
-    wanted: list[ColumnElement[bool]] = []
-    if filter.since_us is not None:
-        wanted.append(calls.c.started_us >= number_of(filter.since_us))
-    if filter.until_us is not None:
-        wanted.append(calls.c.started_us < number_of(filter.until_us))
-    for name in ("session", "agent", "provider"):
-        value = getattr(filter, name)
-        if value is not None:
-            wanted.append(calls.c[name] == text_of(value))
+    wanted = wanted_rows(calls, filter)
     if filter.status is not None:
         status = text_of(filter.status)
         is_number = status.isascii() and status.isdigit()

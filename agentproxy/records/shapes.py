@@ -54,6 +54,18 @@ def close_json(row: Fields) -> Shape | None:
     }
 
 
+def who(row: Fields | TurnRecord) -> Shape:
+    """Whose a turn or a call is."""
+    return {
+        "session": row.session,
+        "session_source": row.session_source,
+        "agent": row.agent,
+        "agent_version": row.agent_version,
+        "sub_agent": row.sub_agent,
+        "working_directory": row.working_directory,
+    }
+
+
 def turn_json(record: TurnRecord) -> Shape:
     """A turn that has just ended; its call's close is not known yet."""
     return turn_shape(record, record.tools, None)
@@ -69,12 +81,7 @@ def turn_shape(row: Fields | TurnRecord, tools: Sequence[str], close: Shape | No
         "id": row.key,
         "call_id": row.call_key,
         "request_id": row.request_id,
-        "session": row.session,
-        "session_source": row.session_source,
-        "agent": row.agent,
-        "agent_version": row.agent_version,
-        "sub_agent": row.sub_agent,
-        "working_directory": row.working_directory,
+        **who(row),
         "provider": row.provider,
         "protocol": row.protocol,
         "operation": row.operation,
@@ -128,20 +135,17 @@ def call_row(row: Fields) -> Shape:
         "phase": row.phase,
         "close": close_json(row),
         "upstream_request_id": row.upstream_request_id,
-        "session": row.session,
-        "session_source": row.session_source,
-        "agent": row.agent,
-        "agent_version": row.agent_version,
-        "sub_agent": row.sub_agent,
-        "working_directory": row.working_directory,
+        **who(row),
         "degraded": row.degraded,
         "turns": row.turns,
     }
 
 
-def tokens(row: Fields) -> Shape:
-    """What sums of turns have in common (`sums`)."""
+def sums(row: Fields) -> Shape:
+    """What turns add up to."""
     return {
+        "turns": row.turns,
+        "unsettled": row.unsettled,
         "input_tokens": row.input_tokens,
         "output_tokens": row.output_tokens,
         "cache_read_tokens": row.cache_read_tokens,

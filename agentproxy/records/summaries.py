@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Row, Select, case, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Label, Row, Select, Table, case, func, or_, select, tuple_
 
-from agentproxy.records.paging import Filter, Key, number_of, text_of
+from agentproxy.records.paging import By, Filter, Key, number_of, text_of
 from agentproxy.records.schema import turns
-from agentproxy.records.shapes import Shape, moment, tokens
+from agentproxy.records.shapes import Shape, moment, sums
 
-By = Literal["day", "model", "agent", "session", "provider"]
 MOST_MODELS = 20
 
 _MODEL = func.coalesce(turns.c.response_model, turns.c.request_model)
@@ -25,17 +24,25 @@ _GROUPS: dict[By, ColumnElement[Any]] = {
 _SUMMED = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def wanted_turns(filter: Filter) -> list[ColumnElement[bool]]:
-    """What a turn must be."""
+def wanted_rows(table: Table, filter: Filter) -> list[ColumnElement[bool]]:
+    """What a turn and a call must be alike: all but its model and its status."""
     wanted: list[ColumnElement[bool]] = []
     if filter.since_us is not None:
-        wanted.append(turns.c.started_us >= number_of(filter.since_us))
+        wanted.append(table.c.started_us >= number_of(filter.since_us))
     if filter.until_us is not None:
-        wanted.append(turns.c.started_us < number_of(filter.until_us))
-    for name in ("session", "agent", "provider", "status"):
+        wanted.append(table.c.started_us < number_of(filter.until_us))
+    for name in ("session", "agent", "provider"):
         value = getattr(filter, name)
         if value is not None:
-            wanted.append(turns.c[name] == text_of(value))
+            wanted.append(table.c[name] == text_of(value))
+    return wanted
+
+
+def wanted_turns(filter: Filter) -> list[ColumnElement[bool]]:
+    """What a turn must be."""
+    wanted = wanted_rows(turns, filter)
+    if filter.status is not None:
+        wanted.append(turns.c.status == text_of(filter.status))
     if filter.model is not None:
         name = text_of(filter.model)
         wanted.append(or_(turns.c.response_model == name, turns.c.request_model == name))
@@ -47,6 +54,7 @@ def _sums() -> list[Label[Any]]:
     cost = turns.c.cost_micro_usd
     return [
         func.count().label("turns"),
+        func.sum(case((turns.c.source == "reported", 0), else_=1)).label("unsettled"),
         *(func.coalesce(func.sum(turns.c[name]), 0).label(name) for name in _SUMMED),
         func.sum(cost).label("cost_micro_usd"),
         (func.count() - func.count(cost)).label("unpriced_turns"),
@@ -59,7 +67,6 @@ def sessions_of(filter: Filter, after: tuple[Key, ...] | None) -> Select[Any]:
         select(
             turns.c.session,
             *_sums(),
-            func.sum(case((turns.c.source == "reported", 0), else_=1)).label("unsettled"),
             func.min(turns.c.started_us).label("first_us"),
             func.max(turns.c.started_us + func.coalesce(turns.c.duration_us, 0)).label("last_us"),
         )
@@ -108,9 +115,7 @@ def session_shape(row: Row[Any], sights: list[Row[Any]]) -> Shape:
         "models": distinct("model")[:MOST_MODELS],
         "providers": distinct("provider"),
         "working_directory": last("working_directory"),
-        "turns": row.turns,
-        "unsettled": row.unsettled,
-        **tokens(row),
+        **sums(row),
         "first_seen": moment(row.first_us),
         "last_seen": moment(row.last_us),
     }
@@ -148,4 +153,4 @@ def usage_keys(by: By, row: Row[Any]) -> tuple[Key, ...]:
 
 
 def usage_shape(by: By, row: Row[Any]) -> Shape:
-    return {by: row.value, "turns": row.turns, **tokens(row)}
+    return {by: row.value, **sums(row)}

@@ -135,6 +135,15 @@ class EventsTests(EventsCase):
             self.assertEqual(self.seen(transport), [BEGIN, said, 4, 5, 6, 7, 8])
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
+    def test_store_behind(self):
+        """So is it where the store has not written, or has lost, what the feed has forgotten."""
+        said = {"event": "gap", "data": json.dumps({"after": key(2)}, separators=(",", ":"))}
+        self.publish(1, 2)
+        self.publish(*range(3, 12), store=False)
+        _, transport = self.follow(key(1))
+        self.clock.advance(0)
+        self.assertEqual(self.seen(transport), [BEGIN, 2, said, 8, 9, 10, 11])
+
     def test_heartbeat(self):
         """A comment comes now and then, and the stream is not cut off for its age or its silence."""
         _, transport = self.follow()

@@ -130,9 +130,9 @@ class DescriptionTests(AdminCase):
         channel.dataReceived(f"GET /api/events?last_event_id={key(1)} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         feed.publish(a_turn(6))
         turns = taken(transport)[1][1:]
-        self.assertEqual([int(event["id"], 16) for event in turns], [2, 3, 5, 6])
+        self.assertEqual([event["event"] for event in turns], ["turn", "turn", "gap", "turn", "turn"])
         for event in turns:
-            self.check(event, "TurnEvent")
+            self.check(event, "GapEvent" if event["event"] == "gap" else "TurnEvent")
 
         def gone():
             raise NoRecords("gone")

@@ -101,6 +101,7 @@ def usage(**changed: object) -> Row:
         **changed,
         **{
             "turns": 2,
+            "unsettled": 0,
             "input_tokens": 1000,
             "output_tokens": 50,
             "cache_read_tokens": 250,

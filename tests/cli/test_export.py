@@ -19,6 +19,7 @@ class ExportTests(RecordsCase):
             [json.loads(line) for line in lines], self.stored(lambda store: list(store.each_turn(Filter())))
         )
         self.assertEqual([json.loads(line)["id"] for line in lines], sorted(json.loads(line)["id"] for line in lines))
+        self.assertEqual(self.output("export", "--json").splitlines(), lines)
 
     def test_csv(self) -> None:
         """The same, flat."""

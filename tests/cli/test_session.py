@@ -117,10 +117,11 @@ class SessionTests(RecordsCase):
 
     def test_ambiguous(self) -> None:
         """Where there are several, they are listed."""
-        self.assertEqual(
-            self.finding("session", "0198-0000"),
-            f"agentproxy session: 2 sessions begin with 0198-0000, the latest first:\n  {OTHER}\n  {SESSION}\n",
-        )
+        for asked in ("0198-0000", "~0198-0000"):
+            self.assertEqual(
+                self.finding("session", asked),
+                f"agentproxy session: 2 sessions begin with {asked}, the latest first:\n  {OTHER}\n  {SESSION}\n",
+            )
 
     def test_unknown(self) -> None:
         """An id that is none: one line that says where they are, and obeys nothing."""

@@ -18,15 +18,16 @@ class UsageTableTests(SynchronousTestCase):
         rows = [
             usage(day="2026-11-20"),
             usage(day="2026-11-21", cost_micro_usd=None, unpriced_turns=2, input_tokens=0, cache_read_tokens=0,
-                  cache_hit=None),
+                  cache_hit=None, unsettled=1),
         ]  # fmt: skip
         self.assertEqual(
             plain(table("day", rows)),
-            "day (UTC)   turns  input  output  cached  cache written  reasoning        cost  cache hit\n"
-            "2026-11-20      2  1,000      50     250              0          0     $0.0015      25.0%\n"
-            "2026-11-21      2      0      50       0              0          0           ?          -\n"
-            "total           4  1,000     100     250              0          0  >= $0.0015      25.0%\n"
+            "day (UTC)    turns  input  output  cached  cache written  reasoning        cost  cache hit\n"
+            "2026-11-20       2  1,000      50     250              0          0     $0.0015      25.0%\n"
+            "2026-11-21  2 (1?)      0      50       0              0          0           ?          -\n"
+            "total       4 (1?)  1,000     100     250              0          0  >= $0.0015      25.0%\n"
             "\n"
+            "(n?)  so many of them ended without the provider's word on usage: estimated, or not known\n"
             "?  the price is not known\n"
             ">=  and more: the price of some turns is not known\n",
         )
@@ -41,6 +42,12 @@ class TotalTests(SynchronousTestCase):
         """No turns cost nothing."""
         found = total([])
         self.assertEqual((found["turns"], found["cost_micro_usd"], found["cache_hit"]), (0, 0, None))
+
+    def test_cache_hit(self) -> None:
+        """Of all input what came from a cache, and never more than that, whatever upstream has counted."""
+        for whole, read, expected in ((400, 100, 0.25), (10, 12, 1.0), (0, 0, None)):
+            rows = [usage(input_tokens=whole, cache_read_tokens=read)] * 2
+            self.assertEqual(total(rows)["cache_hit"], expected)
 
     def test_keys(self) -> None:
         """The total has what a row has."""

@@ -188,6 +188,10 @@ class HarTests(SynchronousTestCase):
         """The URL is absolute for OPTIONS * too."""
         self.assertEqual(self.entry(call(path="*"))["request"]["url"], "http://openai.invalid/*")
 
+    def test_fragment(self) -> None:
+        """The URL has no fragment, as the format wants it."""
+        self.assertEqual(self.entry(call(path="/v1/x#y"))["request"]["url"], "http://openai.invalid/v1/x")
+
     def test_failed(self) -> None:
         """A call that got no answer has status 0, and why."""
         response = self.entry(call(status=0, error="connect_timeout", bytes_out=0))["response"]

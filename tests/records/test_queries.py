@@ -6,7 +6,9 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+from agentproxy.records import database
 from agentproxy.records.errors import NoRecords
 from agentproxy.records.paging import Filter
 from agentproxy.records.queries import Store, turn_json
@@ -280,6 +282,33 @@ class Unreadable(QueryCase):
         self.directory = Path(self.mktemp() + " a%20?b#c&mode=rw")
         self.file = self.directory / "records.sqlite"
         self.assertEqual(len(self.store(turn(1)).turns(Filter()).rows), 1)
+
+    def test_stopped(self) -> None:
+        """What nobody waits for any more ends."""
+        self.patch(database, "LOOK_UP", 1)
+        self.write([turn(1)])
+        stopped = False
+        with closing(Store(self.file, lambda: stopped)) as store:
+            self.assertEqual(len(store.turns(Filter()).rows), 1)
+            stopped = True
+            self.assertRaises(NoRecords, store.turns, Filter())
+
+    def test_read_only_place(self) -> None:
+        """Where nothing may be made beside it, a file is read while nobody writes it, and otherwise not."""
+        self.write([turn(1)])
+        connect = sqlite3.connect
+
+        def connect_here(name: str, **options: Any) -> sqlite3.Connection:
+            # As it is for who may write anywhere, such as these tests' user.
+            if "immutable" not in name:
+                raise sqlite3.OperationalError("unable to open database file")
+            return connect(name, **options)
+
+        self.patch(sqlite3, "connect", connect_here)
+        with closing(Store(self.file)) as store:
+            self.assertEqual(len(store.turns(Filter()).rows), 1)
+        database.log_of(self.file).write_bytes(b"x")
+        self.check("unable to open")
 
     def test_writes_nothing(self) -> None:
         """A reader can't write."""

@@ -9,6 +9,7 @@ from tests.records.store_case import NOON_US, SECOND_US, QueryCase, turn
 DAY_S = 86_400
 SUMS = [
     "turns",
+    "unsettled",
     "input_tokens",
     "output_tokens",
     "cache_read_tokens",

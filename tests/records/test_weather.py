@@ -174,6 +174,35 @@ class Elsewhere(StoreCase):
         self.assertEqual(self.keys(), [key(1), key(3)])
         self.assertEqual(self.look("PRAGMA integrity_check"), [("ok",)])
 
+    def test_replaced_beside_a_reader(self) -> None:
+        """So it is while somebody reads the other one, whose log can't be put away then."""
+        self.write([turn(1)])
+        aside = self.file.with_name("aside")
+        shutil.copy(self.file, aside)
+        writer = self.writer()
+        self.flushed(writer, 2)
+        with closing(sqlite3.connect(self.file, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT key FROM turns").fetchall()
+            self.flushed(writer, *range(100, 200))
+            aside.replace(self.file)
+            self.flushed(writer, 3)
+            writer.stop(SOON)
+            self.assertEqual(self.keys(), [key(1), key(3)])
+            self.assertEqual(self.look("PRAGMA integrity_check"), [("ok",)])
+
+    def test_renamed(self) -> None:
+        """One that is put somewhere else keeps what was written to it, its log's part too."""
+        writer = self.writer()
+        self.flushed(writer, 1)
+        kept = self.directory.parent / f"{self.directory.name}-kept.sqlite"
+        self.addCleanup(kept.unlink)
+        self.file.rename(kept)
+        self.flushed(writer, 2)
+        self.assertEqual(self.keys(), [key(2)])
+        with closing(sqlite3.connect(kept)) as link:
+            self.assertEqual(link.execute("SELECT key FROM turns").fetchall(), [(key(1),)])
+
 
 class BadRecords(StoreCase):
     def test_mended(self) -> None:

@@ -186,6 +186,14 @@ class WriterTests(StoreCase):
         self.assertEqual(self.look("SELECT call_key FROM content"), [(key(1),), (key(3),), (key(4),)])
         self.assertEqual(writer.lost, 1)
 
+    def test_most_pieces(self) -> None:
+        """And in number: an empty piece takes room, too."""
+        self.patch(inbox, "MOST_RECORDS", 2)
+        writer = self.writer(start=False)
+        for number in range(3):
+            writer.content(content(number, b""))
+        self.assertEqual(writer.lost, 1)
+
     def test_thread(self) -> None:
         """Nothing is told but by the writer's own thread."""
         self.directory.write_bytes(b"a file in its place")

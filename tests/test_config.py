@@ -86,7 +86,7 @@ class LoadTests(ConfigCase):
     def test_left_out_provider_keys(self) -> None:
         """Kind, port and upstream suffice; the slots then have their kind's variables."""
         (one,) = self.load(ONE).providers
-        self.assertEqual((one.websocket, one.cookies, one.headers), (True, False, ()))
+        self.assertEqual((one.websocket, one.cookies, one.headers, one.include_usage), (True, False, (), False))
         self.assertEqual(
             {key: source.env for key, source in one.secrets.items()},
             {slot.key: slot.env for slot in KINDS["openai"].slots if slot.env},
@@ -230,7 +230,7 @@ class MistakeTests(ConfigCase):
         self.assertEqual(self.refused(b"a = 1\nb = '\xff'"), "line 2: want UTF-8, got other bytes")
         self.assertIn("want a readable TOML file", self.refused("x = " + "[" * 100_000))
 
-    @settings(derandomize=True, deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(st.binary(max_size=60) | st.text("abcx=\"'[]{}.\n #1-", max_size=60).map(str.encode))
     def test_any_bytes(self, data: bytes) -> None:
         """Whatever a file holds: settings, or a `ConfigError` of one line."""
@@ -240,7 +240,7 @@ class MistakeTests(ConfigCase):
         except ConfigError as error:
             self.assertEqual(len(str(error).splitlines()), 1)
 
-    @settings(derandomize=True, deadline=None, max_examples=150)
+    @settings(max_examples=150)
     @given(
         st.sampled_from(
             ["listen.interface", "egress.proxy", "egress.no_proxy", "timeouts.drain", "limits.body_bytes", "log.level",

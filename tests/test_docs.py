@@ -93,6 +93,23 @@ class OperationsTests(SynchronousTestCase):
         for name in session_shape(Anything(), []):
             self.assertIn(f"`{name}`", OPERATIONS)
 
+    def test_bounds_of_records(self) -> None:
+        """So often is written and swept, so much is read, asked for and named."""
+        from agentproxy.admin.parameters import MOST_LIMIT
+        from agentproxy.observe.metrics import MOST_MODELS
+        from agentproxy.providers.include_usage import MOST_BYTES
+        from agentproxy.records.queries import SHORTEST_PREFIX
+        from agentproxy.records.writer import Pace
+        from agentproxy.usage import MOST_TOLD
+
+        self.assertEqual((Pace().batch_s, Pace().sweep_s, SHORTEST_PREFIX), (0.25, 600, 6))
+        self.assertIn("each quarter of a second", OPERATIONS)
+        self.assertIn("every ten minutes", OPERATIONS)
+        self.assertIn(f"more than {MOST_MODELS} different ones", OPERATIONS)
+        self.assertIn(f"more than {MOST_TOLD >> 20} MiB in one message", OPERATIONS)
+        self.assertIn(f"`limit` (1 to {MOST_LIMIT}, 100 where", OPERATIONS)
+        self.assertIn(f"over {MOST_BYTES >> 20} MiB", OPERATIONS)
+
     def test_pool(self) -> None:
         """What is said of kept connections is what the pool does."""
         from agentproxy.upstream import pool

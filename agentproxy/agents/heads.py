@@ -6,7 +6,8 @@ Seen on the wire: Codex 0.169 (``session-id``, ``x-openai-subagent``, ``x-codex-
 ``x-agent-task-id``, ``x-parent-agent-id``) and with its user's own key (``x-initiator``, ``x-interaction-type``, and
 the User-Agent of an SDK), OpenCode 1.18.33 (``x-session-id``, ``x-parent-session-id``). Gemini CLI 0.61 says nothing.
 ``x-opencode-session`` is in OpenCode's program, for its makers' own provider; ``session_id`` and ``conversation_id``
-are what public sources have of older Codex.
+are what public sources have of older Codex, ``x-interaction-id`` what they have of Copilot's other clients: it names an
+exchange, which is less than a session.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _SESSIONS = (
     b"session_id",
     b"x-session-affinity",
     b"conversation_id",
+    b"x-interaction-id",
 )
 _ANY_SESSION = frozenset(_SESSIONS)
 _PARENT = b"x-parent-session-id"

@@ -33,8 +33,6 @@ _V = TypeVar("_V")
 
 MOST_ID = 256
 """Characters of a response's id; a longer one is not remembered."""
-MOST_SEARCHED = 1048576
-"""Bytes of a body that are looked at: half of them at its beginning, half at its end."""
 PREFIX = "inferred-"
 """What the name of an inferred session begins with; 16 hex digits follow."""
 
@@ -89,10 +87,9 @@ class Identifier:
         Refine it by what was asked for.
 
         :param who: the call's; of a WebSocket the turn's own copy of it.
-        :param body: an HTTP request's, decoded, or its beginning, or a WebSocket message that asks for a turn.
+        :param body: an HTTP request's, decoded, or its beginning and its end, or a WebSocket message that asks for a
+            turn. All of it is searched.
         """
-        if len(body) > MOST_SEARCHED:
-            body = body[: MOST_SEARCHED // 2] + body[-MOST_SEARCHED // 2 :]
         known = None if who.session is None else self._sessions.get((who.agent, who.session))
         read = READERS.get(who.agent or "")
         if read is not None:

@@ -125,8 +125,11 @@ class Ledger:
         self.observer.usage(record, None if named is None else named[:_MOST_NAME])
 
     def _price(self, provider: Provider, turn: Turn) -> int | None:
+        if turn.usage is None:
+            # What upstream refused is all that fails without an estimate, and costs nothing.
+            return 0 if turn.status == "failed" else None
         model = turn.model_answered or turn.model_asked
-        if turn.usage is None or model is None:
+        if model is None:
             return None
         try:
             at = datetime.fromtimestamp(self.wall_us(turn.started) / _MICRO, UTC)

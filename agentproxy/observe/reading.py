@@ -17,6 +17,8 @@ from agentproxy.wire.sse import SseReader
 # What an object, an array, "[DONE]", and white space before them, or nothing begins with.
 _JSON = frozenset((b"{", b"[", b" ", b"\t", b"\n", b""))
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":", b"\n", b"\r", b"\xef\xbb\xbf")
+MOST_BEHIND = 256 << 10
+"""Bytes of a longer request's end that are looked at: there are agents that write who they are behind all else."""
 REFUSALS = frozenset({*range(300, 500), 503, 529})
 """Statuses by which an upstream says that it has done nothing, or sends elsewhere: what it answers so costs nothing."""
 
@@ -26,13 +28,14 @@ class HttpTap:
     One HTTP call whose request asks for a turn.
 
     :param seconds: the clock.
-    :param look: is shown the request's body, decoded, as far as it is read.
+    :param look: is shown the request's body, decoded, as far as it is read; behind that the end of one that is longer.
     :ivar degraded: why something could not be read.
     :ivar refused: the status by which upstream refused the call, or ``None``.
     """
 
     __slots__ = (
         "_asked",
+        "_behind",
         "_coding",
         "_decoder",
         "_garbage",
@@ -63,6 +66,7 @@ class HttpTap:
         self._seconds = seconds
         self._look = look
         self._asked: list[bytes] | None = []
+        self._behind = b""
         self._room = MOST_ASKED
         self._decoder: Decoder | None = None
         self._sse: SseReader | None = None
@@ -79,9 +83,13 @@ class HttpTap:
 
     def asked(self, data: bytes) -> None:
         """A piece of the request's body."""
-        if self._asked is not None and self._room > 0:
+        if self._asked is None:
+            return
+        if self._room > 0:
             self._asked.append(data[: self._room])
-            self._room -= len(data)
+        if len(data) > self._room and self._coding is None:
+            self._behind = (self._behind + data[self._room :])[-MOST_BEHIND:]
+        self._room = max(0, self._room - len(data))
 
     def sent(self) -> None:
         """The request is whole, or no more of it is read; may be told more than once."""
@@ -115,6 +123,7 @@ class HttpTap:
         """Upstream was never asked: there is no turn."""
         self._over = True
         self._reader = self._decoder = self._asked = None
+        self._behind = b""
 
     def _read_request(self, body: bytes) -> None:
         reader = self._reader
@@ -133,8 +142,9 @@ class HttpTap:
                     body = error.before
         body = body[:MOST_ASKED]
         reader.asked(body, self._started)
+        behind, self._behind = self._behind, b""
         try:
-            self._look(body)
+            self._look(body + behind)
         except Exception as error:
             # The turn can be read without knowing whose it is.
             self._degrade(f"the look at the request raised {type(error).__name__}")

@@ -13,7 +13,7 @@ from dataclasses import astuple
 from typing import Any
 
 from agentproxy.providers.json_fields import rows, table
-from agentproxy.usage import Turn, Usage, count, estimated
+from agentproxy.usage import MOST_TOKENS, Turn, Usage, count, estimated
 
 _COUNTS = (
     ("", "input_tokens"),
@@ -72,7 +72,7 @@ class MessageUsage:
             turn.usage = guess
             return
         told, more = astuple(_known(self._reported)), astuple(_known(self._compacted))
-        usage = Usage(*(one + other for one, other in zip(told, more, strict=True)))
+        usage = Usage(*(min(one + other, MOST_TOKENS) for one, other in zip(told, more, strict=True)))
         if "input_tokens" not in self._reported:
             usage.input_tokens = max(usage.input_tokens, guess.input_tokens)
         elif self.final:
@@ -116,12 +116,13 @@ def _known(counts: dict[str, int]) -> Usage:
     hour = got("ephemeral_1h_input_tokens", 0)
     written = got("cache_creation_input_tokens", got("ephemeral_5m_input_tokens", 0) + hour)
     read = got("cache_read_input_tokens", 0)
+    said = got("output_tokens", 0)
     return Usage(
         input_tokens=got("input_tokens", 0) + read + written,
-        output_tokens=got("output_tokens", 0),
+        output_tokens=said,
         cache_read_tokens=read,
         cache_write_tokens=written,
         cache_write_1h_tokens=min(hour, written),
-        reasoning_tokens=got("thinking_tokens", 0),
+        reasoning_tokens=min(got("thinking_tokens", 0), said),
         web_searches=got("web_search_requests", 0),
     )

@@ -111,10 +111,6 @@ class TurnUsage:
         """
         guess = estimated(turn)
         turn.source = "estimated"
-        if not self.known:
-            turn.usage = guess
-            guess.web_searches = self._searches
-            return
         self.anew()
         usage = turn.usage = self._usage(self._before.get)
         if usage.input_tokens == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from agentproxy.usage import Turn
@@ -13,6 +14,13 @@ MOST_PARTS = 100_000
 """Objects and arrays of a JSON text above which it is not read as a whole."""
 MOST_TOOLS = 256
 """Tools that are noted of a turn."""
+_LARGE = 65536
+_NUMBERS = re.compile(rb"\[[-+0-9.eE,\s]{256,}+\]")
+
+
+def lean(data: bytes) -> bytes:
+    """A JSON text without its long rows of numbers: embeddings are megabytes of them, and say nothing of a turn."""
+    return _NUMBERS.sub(b"[]", data) if len(data) > _LARGE else data
 
 
 def crowded(data: bytes) -> bool:
@@ -22,14 +30,14 @@ def crowded(data: bytes) -> bool:
 
 def parsed(data: bytes) -> Any:
     """
-    The value of a JSON text.
+    The value of a JSON text, but for long rows of numbers.
 
     :raises ValueError: it is none, is not UTF-8, is nested too deeply to be read, or is of too many parts.
     """
     if crowded(data):
         raise ValueError("too many parts")
     try:
-        return json.loads(data)
+        return json.loads(lean(data))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

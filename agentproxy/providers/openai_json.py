@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from agentproxy.providers.json_fields import crowded, table
+from agentproxy.providers.json_fields import crowded, lean, table
 
 # The API and its clients send `type` first, some Realtime servers behind an `event_id`.
 _TYPE = re.compile(rb'\s*\{\s*(?:"event_id"\s*:\s*"[^"\\]{0,128}"\s*,\s*)?"type"\s*:\s*"([A-Za-z0-9_.-]{1,96})"')
@@ -42,14 +42,14 @@ def may_be_object(beginning: bytes) -> bool:
 
 def read(data: bytes) -> tuple[dict[str, Any] | None, bool]:
     """
-    A message that ought to be a JSON object.
+    A message that ought to be a JSON object, but for long rows of numbers.
 
     :returns: the object, and whether it is the whole message: of one that is cut short, too long, or broken at some
         place, what stands before that; ``None`` where it is no object at all.
     """
     if len(data) <= MOST_BYTES and not crowded(data):
         try:
-            value = _loads(data)
+            value = _loads(lean(data))
         except (ValueError, RecursionError):
             pass
         else:

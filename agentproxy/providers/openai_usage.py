@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentproxy.providers.json_fields import rows, table
-from agentproxy.usage import Turn, Usage, count, estimated
+from agentproxy.usage import MOST_TOKENS, Turn, Usage, count, estimated
 
 NO_COUNT = "a count of tokens that is none"
 INCONSISTENT = "a usage whose parts are more than the whole"
@@ -144,7 +144,7 @@ def _read_copilot(read: Counted, copilot: object) -> None:
             read.flaw = NO_COUNT
             return
         if kind in ("input", "cache_read", "cache_write", "output"):
-            sums[kind] = sums.get(kind, 0) + number
+            sums[kind] = min(sums.get(kind, 0) + number, MOST_TOKENS)
     usage = read.usage
     if not any(sums.values()):
         return

@@ -6,7 +6,6 @@ Most events are deltas, so of these only what says which turn goes on, and how l
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from agentproxy.providers.flights import Flight, Flights, key_of
@@ -32,8 +31,6 @@ from agentproxy.usage import MOST_ASKED, MOST_TOLD, Alike, Ended, Status, Turn
 class ResponseEvents:
     """A `TurnReader` of such a stream, and `SocketTurns`; its turns are of this operation."""
 
-    _place = re.compile(rb'"stream_id"\s*:\s*"([^"\\]{1,256})"')
-    """Where a delta says which turn it is of, if it does."""
     _asks: frozenset[bytes] | None = frozenset({b"response.create"})
     """Types of a client's WebSocket messages that must be told; ``None``: all."""
 
@@ -108,7 +105,7 @@ class ResponseEvents:
         if kind is None:
             self._told_odd(data, at)
         elif kind.endswith(b".delta"):
-            return self._delta(kind, data, at)
+            return self._likeness(kind, data) if self._delta(kind, data, at) else None
         elif self._matters(kind, data):
             value, whole = read(data)
             self._event(kind, value or {}, whole, at)
@@ -162,31 +159,32 @@ class ResponseEvents:
         else:
             self._end(kind, value, at)
 
-    def _delta(self, kind: bytes, data: bytes, at: float) -> Alike | None:
+    def _delta(self, kind: bytes, data: bytes, at: float) -> bool:
+        """Take a delta; whether more of its kind need not be told."""
         # What a shell that the provider runs prints is input.
         if not kind.startswith(b"response.") or kind == SHELL_OUTPUT:
-            return None
+            return False
         if not len(self._flights):
-            return self._likeness(kind, data)
+            return True
         only = self._flights.only()
         flight = only or self._flight_of(data)
         if flight is None:
-            return None
+            return False
         turn = flight.turn
         if turn.first_token is None:
             turn.first_token = at
         if kind.endswith(b"audio.delta"):
             turn.output_characters += len(data) // AUDIO_BYTES
-            return None
+            return False
         delta = DELTA.match(data, data.find(b'"delta"'))
         if delta is None:
-            return None
+            return False
         said = characters(delta[1])
         turn.output_characters += said
         if only is None:
-            return None
+            return False
         self._around = len(data) - said
-        return self._likeness(kind, data)
+        return True
 
     def _likeness(self, kind: bytes, data: bytes) -> Alike | None:
         if kind != self._like_of:
@@ -194,10 +192,8 @@ class ResponseEvents:
         return self._like
 
     def _flight_of(self, data: bytes) -> Flight | None:
-        """The turn that a delta or an item is of, where several are in flight: the oldest one in its lane."""
-        found = self._place.search(data)
-        lane = text(found[1].decode("utf-8", "replace")) if found is not None else None
-        return self._in_lane(lane)
+        """The turn that a delta is of, where several are in flight."""
+        raise NotImplementedError
 
     def _in_lane(self, lane: str | None) -> Flight | None:
         return self._flights.first_running(lane) or self._flights.first_waiting(lane)
@@ -243,17 +239,8 @@ class ResponseEvents:
         flight.searches += is_search(item)
 
     def _error(self, value: dict[str, Any], at: float) -> None:
-        """The end of the lane's turn; ``{"error": {...}}`` over WebSocket, flat over SSE, a string from some."""
-        lane = text(value.get("stream_id"))
-        flights = self._flights
-        # Without a lane it may be the socket's: that ends no lane's turn unless there is only one.
-        flight = flights.only() if lane is None else None
-        if flight is None:
-            flight = self._in_lane(lane)
-            if flight is not None and flight.turn.lane != lane:
-                return
-        if flight is not None:
-            flights.fail(flight, value, at)
+        """Take an error."""
+        raise NotImplementedError
 
     def _end(self, kind: bytes, value: dict[str, Any], at: float) -> None:
         response = table(value.get("response"))

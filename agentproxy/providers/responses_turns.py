@@ -6,6 +6,7 @@ Facts: https://platform.openai.com/docs/api-reference/responses and .../guides/w
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from agentproxy.providers.flights import Flight
@@ -24,6 +25,8 @@ class ResponsesReader(ResponseEvents):
 
     :param socket: whether it is a WebSocket.
     """
+
+    _place = re.compile(rb'"stream_id"\s*:\s*"([^"\\]{1,256})"')
 
     def __init__(self, ended: Ended, *, socket: bool, operation: str = "responses") -> None:
         super().__init__(ended, operation)
@@ -81,6 +84,25 @@ class ResponsesReader(ResponseEvents):
     def _ending(self, identity: object, lane: str | None) -> Flight | None:
         found = None if self._socket else self._flights.only()
         return found or super()._ending(identity, lane)
+
+    def _flight_of(self, data: bytes) -> Flight | None:
+        """The turn that a delta is of, where several are in flight: the oldest one in its lane."""
+        found = self._place.search(data)
+        lane = text(found[1].decode("utf-8", "replace")) if found is not None else None
+        return self._in_lane(lane)
+
+    def _error(self, value: dict[str, Any], at: float) -> None:
+        """The end of the lane's turn; ``{"error": {...}}`` over WebSocket, flat over SSE, a string from some."""
+        lane = text(value.get("stream_id"))
+        flights = self._flights
+        # Without a lane it may be the socket's: that ends no lane's turn unless there is only one.
+        flight = flights.only() if lane is None else None
+        if flight is None:
+            flight = self._in_lane(lane)
+            if flight is not None and flight.turn.lane != lane:
+                return
+        if flight is not None:
+            flights.fail(flight, value, at)
 
     def _began(self, at: float, lane: str | None) -> Flight:
         self._begun = True

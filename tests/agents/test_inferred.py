@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.agents.identifier import Identifier
-from agentproxy.agents.opening import MOST_READ
+from agentproxy.agents.opening import MOST_READ, digest
 from agentproxy.agents.who import Who
 from tests.agents.clients import SESSION, copilot_create, dump, head
 
@@ -44,7 +44,7 @@ class InferredTest(SynchronousTestCase):
     def session(self, protocol: str, texts: list[str], **more: object) -> str | None:
         return self.ask(dump(conversation(protocol, texts, **more)), PATHS[protocol]).session
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.sampled_from(sorted(PATHS)), TEXTS, TEXTS)
     def test_growing(self, protocol: str, texts: list[str], more: list[str]) -> None:
         """A conversation that grows is the same, for another process too; one that begins otherwise is another."""
@@ -55,7 +55,7 @@ class InferredTest(SynchronousTestCase):
         self.assertEqual(self.session(protocol, texts[:1], temperature=1, tools=[{"name": "new"}]), session)
         self.assertNotEqual(self.session(protocol, [texts[0] + "!"]), session)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(st.sampled_from(sorted(PATHS)), TEXTS, st.integers(min_value=1))
     def test_cut(self, protocol: str, texts: list[str], cut: int) -> None:
         """All that matters is the beginning."""
@@ -82,6 +82,10 @@ class InferredTest(SynchronousTestCase):
         self.assertEqual(len(sessions), 5)
         self.assertIn(self.ask(body, path, agent="curl/9").session, sessions)
 
+    def test_parts_apart(self) -> None:
+        """Parts are not taken for each other by where they end."""
+        self.assertNotEqual(digest("a", "bc"), digest("ab", "c"))
+
     def test_marks_move(self) -> None:
         """Where the cache's marks are does not matter."""
         marked = {"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}
@@ -89,6 +93,7 @@ class InferredTest(SynchronousTestCase):
         image = {"type": "image", "source": {"data": "AAAA"}}
         first = self.ask(dump({"messages": [{"role": "user", "content": [image, marked]}]}), "/v1/messages").session
         image["cache_control"] = {"type": "ephemeral"}
+        plain["signature"] = "moves, too"
         messages = [{"content": [image, plain], "role": "user"}, {"role": "assistant", "content": "Yes?"}]
         self.assertEqual(self.ask(dump({"messages": messages}), "/v1/messages").session, first)
 

@@ -54,6 +54,12 @@ class CopilotTest(AgentCase):
         self.assertEqual((who.agent, who.agent_version, who.sub_agent), ("copilot", "1.0.102", None))
         self.assertEqual(self.asked(who, copilot_create("Hi")).working_directory, PLACE)
 
+    def test_interaction(self) -> None:
+        """Where it names no session, its exchange with the user stands for one."""
+        self.assertEqual(self.logged_in(x_interaction_id=THREAD).session, SESSION)
+        who = self.own_key("/chat/completions", x_initiator="user", x_interaction_id=THREAD)
+        self.assertEqual((who.agent, who.session, who.session_source), ("copilot", THREAD, "stated"))
+
     def test_part(self) -> None:
         """A part is told by its id, in the handshake and in each message."""
         who = self.logged_in(x_parent_agent_id=THREAD, x_interaction_type="conversation-subagent")

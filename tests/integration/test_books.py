@@ -221,6 +221,7 @@ class DamagedTests(BooksCase):
         client.send(request("/models"))
         self.assertEqual((await client.response())[0].status, 200)
         await self.service.ends(1)
+        self.assertIn('"sessions":', await self.admin("/api/sessions"))
         await self.drained()
         (event,) = self.service.events("record.damaged")
         self.assertTrue(event["file"].startswith("records.sqlite.damaged-"))

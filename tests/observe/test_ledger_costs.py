@@ -51,6 +51,7 @@ class CostTests(LedgerCase):
         made = turn(Usage(1000, 100), source="estimated", status="unsettled")
         record = self.settled(made, prices=Prices({"gpt-5.5*": _own(1, 1)}))
         self.assertEqual((record.cost_micro_usd, record.source, record.status), (1100, "estimated", "unsettled"))
+        self.assertEqual(sum(self.series("tokens_total").values()), 1100)
 
     def test_unknown(self) -> None:
         """A model of no known price costs nothing that is known, and not 0; its tokens count."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agentproxy.usage import MOST_ASKED
+from tests.agents.clients import CLAUDE, PLACE, SESSION, claude_body
 from tests.observe.page_case import SSE, BookCase, Sink, answers, asks, dump, events
 from tests.observe.socket_case import ASKED, STREAM, USED
 from tests.providers import response_shapes as shapes
@@ -39,6 +41,19 @@ class HttpTests(BookCase):
             (turn.source, turn.input_tokens, turn.call_key, turn.degraded), ("reported", 500, page.key, None)
         )
         self.assertEqual((call.key, call.degraded), (page.key, None))
+
+    def test_long_request(self) -> None:
+        """Who sends a request of megabytes is read at its end, too."""
+        body = claude_body("Hi", "x" * 2 * MOST_ASKED)
+        head = asks(b"/v1/messages", (b"User-Agent", CLAUDE.encode()))
+        page = self.http(self.books, head, "anthropic")
+        for at in range(0, len(body), 65536):
+            page.asked(body[at : at + 65536])
+        page.sent()
+        page.ended()
+        [turn] = self.sink.turns
+        self.assertEqual((turn.session, turn.session_source, turn.working_directory), (SESSION, "stated", PLACE))
+        self.assertEqual(turn.request_model, "claude-sonnet-4-5")
 
     def test_whole_body(self) -> None:
         """A body in one piece is read at the response's end."""
@@ -86,7 +101,7 @@ class HttpTests(BookCase):
             page.ended()
             turn = self.sink.turns.pop()
             self.assertEqual((turn.status, turn.source, turn.input_tokens, turn.cost_micro_usd),
-                             ("failed", "missing", None, None))  # fmt: skip
+                             ("failed", "missing", None, 0))  # fmt: skip
             self.assertEqual(turn.note, f"upstream refused it with status {status}")
             self.assertEqual(turn.request_model, shapes.MODEL)
         self.assertEqual(self.series("tokens_total"), {})

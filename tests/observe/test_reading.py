@@ -6,7 +6,7 @@ import zlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from agentproxy.observe.reading import REFUSALS
+from agentproxy.observe.reading import MOST_BEHIND, REFUSALS
 from agentproxy.providers.openai_json import NO_JSON
 from agentproxy.providers.openai_reader import reader
 from agentproxy.usage import MOST_ASKED
@@ -89,13 +89,18 @@ class RequestTests(SynchronousTestCase):
                 self.assertEqual((tapped.looked, tapped.tap.degraded), ([ASKED], None))
 
     def test_large(self) -> None:
-        """Of a request over the bound its beginning is read, however it comes; what it used is reported anyway."""
-        body = ASKED[:-1] + b',"more":"' + b"x" * (2 * MOST_ASKED) + b'"}'
-        for size in (1 << 30, 65536):
-            tapped = Tapped().asked(*(body[at : at + size] for at in range(0, len(body), size)))
-            turn = tapped.told(answers(200, SSE), STREAM)
-            self.assertEqual((turn.model_asked, tapped.looked), (shapes.MODEL, [body[:MOST_ASKED]]))
-            self.assertEqual(tapped.used(), REPORTED)
+        """
+        Of a request over the bound its beginning is read, however it comes, and its end is looked at, too; what it
+        used is reported anyway.
+        """
+        for more in (MOST_ASKED, MOST_ASKED + MOST_BEHIND, 2 * MOST_ASKED):
+            body = ASKED[:-1] + b',"more":"' + bytes(more) + b"x" * 1000 + b'"}'
+            seen = body[:MOST_ASKED] + body[max(MOST_ASKED, len(body) - MOST_BEHIND) :]
+            for size in (1 << 30, 65536):
+                tapped = Tapped().asked(*(body[at : at + size] for at in range(0, len(body), size)))
+                turn = tapped.told(answers(200, SSE), STREAM)
+                self.assertEqual((turn.model_asked, tapped.looked), (shapes.MODEL, [seen]))
+                self.assertEqual(tapped.used(), REPORTED)
 
     def test_bomb(self) -> None:
         """So it is with one that decodes to far more."""

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.providers.anthropic_turns import reader
-from agentproxy.usage import Usage
+from agentproxy.usage import MOST_TOKENS, Usage
 from tests.providers.booked import Booked, dump, used
 from tests.simulator.support import QUIET, Link, events, request, split
 
@@ -154,6 +154,15 @@ class StreamTests(SynchronousTestCase):
         iterations[0]["type"] = "advisor_message"
         (turn,) = booked().asked(ASKED).told({"type": "message", "usage": usage}).turns
         self.assertEqual((turn.usage, turn.note is None), (Usage(23000, 1000), False))
+
+    def test_most(self) -> None:
+        """However many iterations there are, no count is beyond its bound; thoughts are never more than the output."""
+        iterations = [{"type": "compaction", "output_tokens": MOST_TOKENS}] * 9
+        usage = {"input_tokens": 1, "output_tokens": 9, "output_tokens_details": {"thinking_tokens": 1000}}
+        (turn,) = booked().asked(ASKED).told({"type": "message", "usage": {**usage, "iterations": iterations}}).turns
+        self.assertEqual((used(turn).output_tokens, used(turn).reasoning_tokens), (MOST_TOKENS, 9))
+        (turn,) = booked().asked(ASKED).told({"type": "message", "usage": usage}).turns
+        self.assertEqual((used(turn).output_tokens, used(turn).reasoning_tokens), (9, 9))
 
     def test_reasons(self) -> None:
         """An answer that was cut short is incomplete; all other reasons complete it."""

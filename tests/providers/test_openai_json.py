@@ -40,6 +40,21 @@ class CrowdTests(SynchronousTestCase):
         self.assertTrue(read(b'{"a":"%b"}' % (b"[{" * MOST_PARTS))[1] is False)
         self.assertEqual(read(b'{"a":[%b]}' % b",".join([b"1"] * 500_000))[1], True)
 
+    def test_numbers(self) -> None:
+        """Long rows of numbers are left out of large texts, all else is as it was."""
+        said = "a row, [1, 2], in a text"
+        for form in ({"separators": (",", ":")}, {"indent": 1}):
+            body = {"data": [{"index": at, "embedding": [at / 7, -1e-9] * 200} for at in range(20)], "model": said}
+            data = json.dumps({**body, "usage": {"few": [1, 2.5]}}, **form).encode()
+            left = {
+                "data": [{"index": at, "embedding": []} for at in range(20)],
+                "model": said,
+                "usage": {"few": [1, 2.5]},
+            }
+            self.assertEqual((read(data), parsed(data)), ((left, True), left))
+        row = json.dumps({"data": [0.5] * 1000}).encode()
+        self.assertEqual(parsed(row), json.loads(row))
+
     def test_many_members(self) -> None:
         """Of a broken text of very many members the first ones are read."""
         value, whole = read(b"{" + b",".join(b'"%d":1' % number for number in range(100_000)))

@@ -179,6 +179,13 @@ class UsageTests(SynchronousTestCase):
             assert read is not None
             self.assertEqual((read.usage, read.flaw), (Usage(9, 3), NO_COUNT), entry)
 
+    def test_copilot_most(self) -> None:
+        """However many entries there are, no sum is beyond a count's bound."""
+        entries = [{"token_type": kind, "token_count": MOST_TOKENS} for kind in ("input", "output", "output")]
+        read = counted({"prompt_tokens": 9, "completion_tokens": 3}, CHAT, {"token_details": entries})
+        assert read is not None
+        self.assertEqual((read.usage.input_tokens, read.usage.output_tokens), (MOST_TOKENS, MOST_TOKENS))
+
     def test_parts(self) -> None:
         """No part is more than its whole."""
         value = {

@@ -270,6 +270,16 @@ class OddTests(TurnCase):
         self.assert_used(call.turns[0], input_tokens=5, output_tokens=5)
         self.assertEqual(call.degraded, BROKEN)
 
+    def test_escaped(self) -> None:
+        """A delta whose type is written with escapes is read, and others of its kind are skimmed as ever."""
+        call = reading()
+        odd = encoded(delta("hello")).replace(b"output_text", b"output\\u005ftext")
+        call.tell(created("resp_1"), odd)
+        self.assertIsNotNone(call.reader.told(encoded(delta(" there")), call.now))
+        call.tell(odd)
+        (turn,) = call.close()
+        self.assertEqual((turn.output_characters, call.degraded), (16, None))
+
     def test_absurd_usage(self) -> None:
         """A count that is none is estimated; the other one stands."""
         call = reading()

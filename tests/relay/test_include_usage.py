@@ -39,6 +39,7 @@ class IncludeUsageTests(RelayCase):
             (post(BODY, line=b"POST /v1/responses"), BODY),
             (post(b"{}"), b"{}"),
             (post(BODY, b"Content-Encoding: gzip"), BODY),
+            (post(BODY, b"Expect: 100-continue"), BODY),
         ):
             for pieces in (1, 3):
                 self.assertEqual(self.sent(data, pieces)[3], want)

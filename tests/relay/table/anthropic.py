@@ -24,7 +24,6 @@ from tests.relay.table.row import ANTHROPIC, JSON, Http, Told, dumps, nothing, s
 PATH = b"/v1/messages?beta=true"
 OPUS, DATED = "claude-opus-4-5", "claude-opus-4-5-20251101"
 SONNET, SONNET_DATED = "claude-sonnet-4-5", "claude-sonnet-4-5-20250929"
-FAILED = "upstream failed it before it said anything; the estimate is of what was asked"
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 
 

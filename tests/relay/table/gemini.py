@@ -8,7 +8,6 @@ from agentproxy.usage import REFUSED
 from tests.relay.table.row import GEMINI, JSON, Http, Told, dumps, nothing, sse, usd
 
 PRO, FLASH = "gemini-2.5-pro", "gemini-2.5-flash"
-FAILED = "upstream failed it before it said anything; the estimate is of what was asked"
 CALL = {"functionCall": {"name": "run_shell_command", "args": {"command": "ls -la"}}}
 ASK = dumps({"contents": [{"role": "user", "parts": [{"text": "x" * 400}]}], "generationConfig": {}})
 

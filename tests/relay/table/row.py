@@ -92,7 +92,9 @@ def nothing(request_model: str | None, response_model: str | None = None, **more
     unknown: dict[str, Any] = dict.fromkeys(
         ("cache_read", "cache_write", "cache_write_1h", "reasoning", "input_audio", "output_audio", "web_searches")
     )
-    return Told(request_model, response_model, None, None, **unknown, cost=None, source="missing", **more)
+    # What was refused is known to cost nothing.
+    cost = 0 if more.get("status") == "failed" else None
+    return Told(request_model, response_model, None, None, **unknown, cost=cost, source="missing", **more)
 
 
 @dataclass(frozen=True)

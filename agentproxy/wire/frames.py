@@ -127,11 +127,6 @@ class FrameFollower:
         """Whether the bytes passed end in the middle of a frame, so that none can be put in behind them."""
         return self._left > 0
 
-    @property
-    def in_message(self) -> bool:
-        """Whether they end inside a message: between its frames only control frames may be put in."""
-        return self._left > 0 or self._kinds is self._inside
-
     def feed(self, data: bytes) -> bytes:
         """
         Take the next bytes as they came.

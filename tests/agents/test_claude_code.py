@@ -84,6 +84,12 @@ class ClaudeCodeTest(SynchronousTestCase):
                 who = self.asked(claude_body(text, place=None, first=first))
                 self.assertIsNone(who.working_directory)
 
+    def test_directory_is_kept(self) -> None:
+        """A session's directory is the first one that it told."""
+        fields = {"x-claude-code-session-id": SESSION}
+        for place in (PLACE, "/elsewhere", None):
+            self.assertEqual(self.asked(claude_body("Hi", place=place), **fields).working_directory, PLACE)
+
     def test_cut(self) -> None:
         """Of half a body is told what can be."""
         body = claude_body("x" * 1000)

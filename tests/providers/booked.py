@@ -46,29 +46,32 @@ class Booked:
         assert turn.status != "running"
         assert turn.started <= turn.ended
         if turn.source == "missing":
-            assert (turn.status, turn.usage, turn.note) == ("failed", None, REFUSED)
+            assert turn.usage is None
+            assert turn.note is not None
+            assert (turn.status == "failed") == (turn.note == REFUSED)
         else:
             assert turn.usage is not None
             assert turn.usage.input_tokens > 0
         self.turns.append(turn)
 
-    def _tick(self) -> float:
+    def tick(self) -> float:
+        """A second passes."""
         self.at += 1
         return self.at
 
     def asked(self, *messages: object) -> Booked:
         for message in messages:
-            self.reader.asked(dump(message), self._tick())
+            self.reader.asked(dump(message), self.tick())
         return self
 
     def told(self, *messages: object) -> Booked:
         for message in messages:
-            self.reader.told(dump(message), self._tick())
+            self.reader.told(dump(message), self.tick())
         return self
 
     def closed(self, *status: Any) -> Turn:
         """End the call; returns the only turn."""
-        self.reader.closed(self._tick(), *status)
+        self.reader.closed(self.tick(), *status)
         (turn,) = self.turns
         return turn
 

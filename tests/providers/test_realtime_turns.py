@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agentproxy.providers.flights import MOST_FLIGHTS, TOO_MANY
 from agentproxy.providers.openai_json import BROKEN, NO_JSON
 from agentproxy.providers.openai_usage import NO_COUNT
 from agentproxy.usage import REFUSED
@@ -46,6 +47,13 @@ def error(code: str, event_id: str | None = None) -> dict[str, Any]:
 
 
 class TurnTests(TurnCase):
+    def test_many(self) -> None:
+        """Of too many in flight the oldest is given up, and it says so."""
+        call = socket()
+        for _ in range(MOST_FLIGHTS + 1):
+            call.ask(CREATE)
+        self.assertEqual(call.degraded, TOO_MANY)
+
     def test_turn(self) -> None:
         """A response is one turn, with its exact text, audio and cached tokens."""
         call = socket()

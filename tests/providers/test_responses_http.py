@@ -275,7 +275,7 @@ class OddTests(TurnCase):
         call = reading()
         odd = encoded(delta("hello")).replace(b"output_text", b"output\\u005ftext")
         call.tell(created("resp_1"), odd)
-        self.assertIsNotNone(call.reader.told(encoded(delta(" there")), call.now))
+        self.assertIsNotNone(call.reader.told(encoded(delta(" there")), call.at))
         call.tell(odd)
         (turn,) = call.close()
         self.assertEqual((turn.output_characters, call.degraded), (16, None))

@@ -9,22 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.providers.openai_reader import reader
 from agentproxy.usage import Turn, Usage
+from tests.providers.booked import Booked
 
 
-class Reading:
-    """
-    One call's reader; each message is a second after the one before.
-
-    :ivar turns: those that have ended, in order.
-    """
+class Reading(Booked):
+    """One call's reader by the path that is called."""
 
     def __init__(self, path: str, *, upgrade: bool = False) -> None:
-        self.turns: list[Turn] = []
         method = b"GET" if upgrade else b"POST"
-        found = reader(method, path.encode(), upgrade, self.turns.append)
-        assert found is not None
-        self.reader = found
-        self.now = 0.0
+        super().__init__(lambda ended: reader(method, path.encode(), upgrade, ended))
 
     @property
     def degraded(self) -> str | None:
@@ -32,19 +25,15 @@ class Reading:
 
     def ask(self, value: Any) -> None:
         """The client sends this: bytes, or a value as JSON."""
-        self.now += 1
-        self.reader.asked(encoded(value), self.now)
+        self.asked(encoded(value))
 
     def tell(self, *values: Any) -> None:
         """Upstream sends these."""
-        for value in values:
-            self.now += 1
-            self.reader.told(encoded(value), self.now)
+        self.told(*map(encoded, values))
 
     def close(self, *status: Any) -> list[Turn]:
         """The call ends; returns all turns."""
-        self.now += 1
-        self.reader.closed(self.now, *status)
+        self.reader.closed(self.tick(), *status)
         return self.turns
 
 

@@ -98,7 +98,7 @@ class Prices:
 
         :param kind: the provider's kind; ``host``: of its upstream.
         :param model: the model's name as the provider answered it.
-        :param usage: each count at most `agentproxy.usage.MOST_TOKENS`.
+        :param usage: each count a few times `agentproxy.usage.MOST_TOKENS` at most.
         :param at: when it began; without a zone: in UTC. Prices have dates, and some a time of day.
         :returns: micro-dollars, half of one rounded up; ``None`` where no price is known.
         """

@@ -66,7 +66,7 @@ def table(session: Row, turns: Sequence[Row]) -> Table:
 
 def _facts(row: Row) -> Sequence[tuple[str, str]]:
     inferred = " (inferred: the agent did not name one)" if row["session_source"] == "inferred" else ""
-    unsettled = f" ({row['unsettled']:,} estimated or not known)" if row["unsettled"] else ""
+    unsettled = f" ({row['unsettled']:,} estimated, refused or not known)" if row["unsettled"] else ""
     return (
         ("session", text(row["session"]) + inferred),
         ("agent", " ".join(str(part) for part in (row["agent"], row["agent_version"]) if part) or text(None)),

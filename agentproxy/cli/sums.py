@@ -8,7 +8,7 @@ from agentproxy.cli.money import money
 from agentproxy.cli.records import Row
 from agentproxy.cli.texts import count
 
-UNSETTLED = "so many of them ended without the provider's word on usage: estimated, or not known"
+UNSETTLED = "so many of them ended without the provider's word on usage: estimated, refused, or not known"
 UNPRICED = "the price is not known"
 PARTLY = "and more: the price of some turns is not known"
 

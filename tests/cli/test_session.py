@@ -52,7 +52,7 @@ class SessionTableTests(SynchronousTestCase):
             "models     m-large-2026\n"
             "providers  openai\n"
             "seen       2026-11-21 08:00:00 to 2026-11-21 09:00:12 UTC\n"
-            "turns      3 (2 estimated or not known)\n"
+            "turns      3 (2 estimated, refused or not known)\n"
             "input      123,456 tokens, 80,000 of them cached, 100 written to the cache\n"
             "output     6,789 tokens, 900 of them reasoning\n"
             "cost       >= $0.024645 (and more: the price of some turns is not known)\n"

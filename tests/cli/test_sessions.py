@@ -53,7 +53,7 @@ class SessionsTableTests(SynchronousTestCase):
             "          -  2026-11-21 09:00:12\n"
             "\n"
             "~  the session is inferred: the agent did not name one\n"
-            "(n?)  so many of them ended without the provider's word on usage: estimated, or not known\n"
+            "(n?)  so many of them ended without the provider's word on usage: estimated, refused, or not known\n"
             "?  the price is not known\n"
             ">=  and more: the price of some turns is not known\n",
         )

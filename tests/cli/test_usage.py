@@ -27,7 +27,7 @@ class UsageTableTests(SynchronousTestCase):
             "2026-11-21  2 (1?)      0      50       0              0          0           ?          -\n"
             "total       4 (1?)  1,000     100     250              0          0  >= $0.0015      25.0%\n"
             "\n"
-            "(n?)  so many of them ended without the provider's word on usage: estimated, or not known\n"
+            "(n?)  so many of them ended without the provider's word on usage: estimated, refused, or not known\n"
             "?  the price is not known\n"
             ">=  and more: the price of some turns is not known\n",
         )

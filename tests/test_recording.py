@@ -90,7 +90,6 @@ class RecordingTests(ConfigCase):
         """Without records there is no file, and the turns can be followed all the same."""
         self.books('content = "off"')
         followed: list[Any] = []
-        assert self.recording.shown.feed is not None
         self.recording.shown.feed.subscribe(followed.append)
         self.turn()
         self.assertEqual((self.folder.exists(), self.recording.shown.open, len(followed)), (False, None, 1))

@@ -42,23 +42,19 @@ class Api:
     """
     Answers what is asked below ``/api/``.
 
-    :param records: ``None``: there are none.
     :ivar paths: the paths that there are, with names in braces.
     """
 
-    def __init__(self, clock: IReactorTime, records: Records | None) -> None:
+    def __init__(self, clock: IReactorTime, records: Records) -> None:
         self.paths = [route.path for route in ROUTES]
         self._records = records
-        self._reader = None if records is None or records.open is None else Reader(records.open, records.run)
-        self._events = None
-        if records is not None and records.feed is not None:
-            self._events = Events(clock, records.feed, self._reader)
+        self._reader = None if records.open is None else Reader(records.open, records.run)
+        self._events = Events(clock, records.feed, self._reader)
         self._description = to_json(description())
 
     def close(self) -> None:
         """End the streams; there are no new ones."""
-        if self._events is not None:
-            self._events.close()
+        self._events.close()
 
     def answer(self, asked: Asked) -> Answer | Stream | Deferred[Answer]:
         """What is answered, now, later or for as long as it is looked at."""
@@ -67,14 +63,16 @@ class Api:
             return refusal(404, "not_found", "there is no such page here", paths=self.paths)
         route, name = found
         try:
-            values = read_query(asked.query, route.parameters, 0.0 if self._records is None else self._records.wall())
+            values = read_query(asked.query, route.parameters, self._records.wall())
         except BadParameter as error:
             return _bad(str(error))
         if route is OPENAPI:
             return Answer(200, self._description)
         if route is EVENTS:
-            return _off() if self._events is None else self._events.answer(asked.headers, values)
-        return _off() if self._reader is None else self._look(self._reader, route, name, values)
+            return self._events.answer(asked.headers, values)
+        if self._reader is None:
+            return refusal(404, "records_off", _OFF)
+        return self._look(self._reader, route, name, values)
 
     def _look(self, reader: Reader, route: Route, name: str, values: Values) -> Answer | Deferred[Answer]:
         try:
@@ -98,10 +96,6 @@ def _refused(failure: Failure) -> Answer:
 
 def _bad(message: str) -> Answer:
     return refusal(400, "bad_request", message)
-
-
-def _off() -> Answer:
-    return refusal(404, "records_off", _OFF)
 
 
 def _filter(values: Values, **more: str) -> Filter:

@@ -59,13 +59,13 @@ class Records:
     What there is to show of the records.
 
     :ivar open: opens the store, called by ``run`` for each query; ``None``: nothing is recorded.
-    :ivar feed: the turns as they end; ``None``: there are none to see.
+    :ivar feed: the turns as they end, whether or not they are recorded.
     :ivar wall: seconds since 1970.
     """
 
     open: Callable[[], Store] | None
     run: Runner
-    feed: Feed | None = None
+    feed: Feed
     wall: Callable[[], float] = time.time
 
 

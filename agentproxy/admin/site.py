@@ -45,7 +45,7 @@ def admin_site(
     *,
     token: Callable[[], Secret | None] | None,
     hosts: tuple[str, ...] = (),
-    records: Records | None = None,
+    records: Records,
 ) -> AdminSite:
     """
     The site to listen with on the admin port.
@@ -53,7 +53,7 @@ def admin_site(
     :param token: gives the token to ask for, or ``None`` while it can't be had (then everything that asks for it is
         refused); ``None`` in its place: none is asked for.
     :param hosts: names that the port may be called by, besides ``localhost`` and IP addresses.
-    :param records: what is shown below ``/api/``; ``None``: that there is nothing.
+    :param records: what is shown below ``/api/``.
     """
     api = Api(reactor, records)
     pages: dict[bytes, Page] = {

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from agentproxy.cli.texts import printable
 from agentproxy.cli.words import as_json
 
-# Spreadsheets compute what begins so, some of them behind blanks or in full-width characters, too.
 COLUMNS = (
     "id", "call_id", "request_id", "session", "session_source", "agent", "agent_version", "sub_agent",
     "working_directory", "provider", "protocol", "operation", "lane", "request_model", "response_model", "started",
@@ -26,6 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 """A turn's keys, as the columns of the CSV: more may come at the end, so that who reads by place goes on."""
 
+# Spreadsheets compute what begins so, some of them behind blanks or in full-width characters, too.
 _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|\t")
 
 

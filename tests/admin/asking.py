@@ -12,8 +12,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from agentproxy.admin.health import ProviderStatus, Status
+from agentproxy.admin.reading import Records
 from agentproxy.admin.site import admin_site
+from agentproxy.observe.feed import Feed
 from agentproxy.observe.metrics import Metrics
+from tests.admin.stored import at_once
 
 
 class Bytes:
@@ -51,8 +54,9 @@ class AdminCase(SynchronousTestCase):
         self.make()
 
     def make(self, metrics=None, token=None, hosts=(), records=None):
+        off = Records(None, at_once, Feed())
         self.site = admin_site(
-            self.clock, self.status, metrics or Metrics("1.2.3"), token=token, hosts=hosts, records=records
+            self.clock, self.status, metrics or Metrics("1.2.3"), token=token, hosts=hosts, records=records or off
         )
         self.site.startFactory()
         self.addCleanup(self.site.stopFactory)

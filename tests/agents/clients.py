@@ -9,7 +9,7 @@ from agentproxy.wire.head import RequestHead
 
 SESSION = "0198a1c2-7d3e-7f40-9a5b-6c7d8e9f0a1b"
 THREAD = "0198a1c2-8e4f-7a51-8b6c-7d8e9f0a1b2c"
-PLACE = "/home/ada/engine"
+PLACE = "/repo/ada/engine"
 
 CODEX = "codex_exec/0.169.0 (Debian 12.0.0; x86_64) dumb (codex_exec; 0.169.0)"
 CLAUDE = "claude-cli/2.1.197 (external, sdk-cli)"

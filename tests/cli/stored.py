@@ -53,7 +53,7 @@ def call_record(number: int = 0, **changed: Any) -> CallRecord:
         "agent": "codex",
         "agent_version": "1.2.3",
         "sub_agent": None,
-        "working_directory": "/home/me/project",
+        "working_directory": "/repo/me/project",
         "degraded": None,
     }
     return CallRecord(**{**values, **changed})
@@ -97,7 +97,7 @@ def turn_record(number: int = 0, **changed: Any) -> TurnRecord:
         "agent": "codex",
         "agent_version": "1.2.3",
         "sub_agent": None,
-        "working_directory": "/home/me/project",
+        "working_directory": "/repo/me/project",
         "tools": ["shell"],
     }
     return TurnRecord(**{**values, **changed})

@@ -48,7 +48,7 @@ class SessionTableTests(SynchronousTestCase):
             plain(table(summary, turns)),
             "session    5e55-10n-one (inferred: the agent did not name one)\n"
             "agent      codex\n"
-            "directory  /home/me/project\n"
+            "directory  /repo/me/project\n"
             "models     m-large-2026\n"
             "providers  openai\n"
             "seen       2026-11-21 08:00:00 to 2026-11-21 09:00:12 UTC\n"

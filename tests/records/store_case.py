@@ -39,7 +39,7 @@ def turn(number: int, **changes: object) -> TurnRecord:
         cache_write_1h_tokens=None, reasoning_tokens=10, input_audio_tokens=None, output_audio_tokens=None,
         web_searches=None, cost_micro_usd=5000, price_version="1", source="reported", status="completed",
         stop_reason="end_turn", note=None, degraded=None, session="session-one", session_source="stated",
-        agent="claude-code", agent_version="2.0", sub_agent=None, working_directory="/home/me", tools=["Bash", "Read"],
+        agent="claude-code", agent_version="2.0", sub_agent=None, working_directory="/repo/me", tools=["Bash", "Read"],
     )  # fmt: skip
     for name, value in changes.items():
         setattr(record, name, value)

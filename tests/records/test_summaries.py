@@ -39,7 +39,7 @@ class Sessions(QueryCase):
             "agent_version": "2.0",
             "models": ["sonnet-1", "haiku"],
             "providers": ["anthropic", "other"],
-            "working_directory": "/home/me",
+            "working_directory": "/repo/me",
             "turns": 3,
             "unsettled": 2,
             "input_tokens": 2500,

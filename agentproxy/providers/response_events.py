@@ -6,6 +6,7 @@ Most events are deltas, so of these only what says which turn goes on, and how l
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from agentproxy.providers.flights import Flight, Flights, key_of
@@ -28,7 +29,7 @@ from agentproxy.providers.response_types import (
 from agentproxy.usage import MOST_ASKED, MOST_TOLD, Alike, Ended, Status, Turn
 
 
-class ResponseEvents:
+class ResponseEvents(ABC):
     """A `TurnReader` of such a stream, and `SocketTurns`; its turns are of this operation."""
 
     _asks: frozenset[bytes] | None = frozenset({b"response.create"})
@@ -95,9 +96,9 @@ class ResponseEvents:
     def _note(self, reason: str | None) -> None:
         self.degraded = self.degraded or reason
 
+    @abstractmethod
     def _asked(self, data: bytes, at: float) -> None:
         """Take a message of the client's."""
-        raise NotImplementedError
 
     def _told(self, data: bytes, at: float) -> Alike | None:
         # A WebSocket message's type has been read by `wanted`, just before.
@@ -191,9 +192,9 @@ class ResponseEvents:
             self._like_of, self._like = kind, Alike(data[: data.index(kind) + len(kind) + 1])
         return self._like
 
+    @abstractmethod
     def _flight_of(self, data: bytes) -> Flight | None:
         """The turn that a delta is of, where several are in flight."""
-        raise NotImplementedError
 
     def _in_lane(self, lane: str | None) -> Flight | None:
         return self._flights.first_running(lane) or self._flights.first_waiting(lane)
@@ -238,9 +239,9 @@ class ResponseEvents:
         note_tool(flight.turn, tool)
         flight.searches += is_search(item)
 
+    @abstractmethod
     def _error(self, value: dict[str, Any], at: float) -> None:
         """Take an error."""
-        raise NotImplementedError
 
     def _end(self, kind: bytes, value: dict[str, Any], at: float) -> None:
         response = table(value.get("response"))

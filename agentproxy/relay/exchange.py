@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -51,7 +52,7 @@ class Client(Interface):
         """Read from it again."""
 
 
-class Exchange:
+class Exchange(ABC):
     """
     One call on a client's connection.
 
@@ -82,28 +83,29 @@ class Exchange:
         port.observer.call_started(self.call)
         self.page = self.open_page()
 
+    @abstractmethod
     def open_page(self) -> Page:
         """The call's page in the ledger."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, data: bytes) -> bytes:
         """
         Begin, given what came behind the head.
 
         :returns: what of it is the next request's.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self, data: bytes) -> bytes:
         """More bytes from the client, while `wants_bytes`; returns what is the next request's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def client_lost(self) -> None:
         """The client has gone away: free upstream and end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def drain(self) -> None:
-        """The service is shutting down: end when it fits. An HTTP response goes on."""
+        """The service is shutting down: end when it fits."""
 
     def close_now(self) -> None:
         """The drain is over: end at once."""

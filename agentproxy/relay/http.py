@@ -133,6 +133,9 @@ class HttpExchange(Exchange):
             self._stop_idle()
             self._send(held.outbound, WholeBody(with_usage(b"".join(held.pieces))))
 
+    def drain(self) -> None:
+        """A response goes on, to its end."""
+
     def client_lost(self) -> None:
         self.call.error = self.call.error or "client_gone"
         begun = self._outbound is not None and self._outbound.begun
